@@ -1,0 +1,1 @@
+//! What every service stands on (waits for the Redis ledger to land).

@@ -1,0 +1,26 @@
+//! batch-intake: takes batches from schedulers, names everything that is wrong with them, and turns
+//! what is right into rows of the ledger and chunks for the workers.
+//!
+//! The order of the steps is the promise. A batch is registered before its rows, its rows before
+//! their chunks, its chunks are confirmed and their queue has settled before the batch counts as
+//! published, and only then it is acked. Whoever dies on the way leaves a batch that comes back, is
+//! recognised by its digest, and is finished with the connection that was chosen first. Chunks that
+//! went out twice on that way are inert: a worker's claim finds their rows decided.
+
+mod checks;
+mod chunking;
+mod connection;
+mod digest;
+mod in_hand;
+mod metrics;
+mod patience;
+mod reading;
+mod refusals;
+mod service;
+mod settings;
+mod steps;
+mod syntax;
+
+pub use metrics::IntakeMetrics;
+pub use service::BatchIntake;
+pub use settings::Settings;

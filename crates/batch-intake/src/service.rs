@@ -1,0 +1,185 @@
+//! The loop: a slot, a batch, a decision, an ack.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use bus::{Bus, BusError, Consumer, Delivery, queue};
+use ledger::Ledger;
+use message::Timestamp;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    IntakeMetrics, Settings,
+    in_hand::InHand,
+    metrics::Outcome,
+    patience::{Halt, Patience},
+    reading::Lane,
+};
+
+/// The service; see the crate.
+pub struct BatchIntake {
+    settings: Settings,
+    bus: Arc<dyn Bus>,
+    ledger: Arc<dyn Ledger>,
+    metrics: IntakeMetrics,
+}
+
+/// What every batch under way shares.
+pub(crate) struct Intake {
+    pub(crate) settings: Settings,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) metrics: IntakeMetrics,
+    pub(crate) patience: Patience,
+    pub(crate) in_hand: InHand,
+    /// Batches being read, checked and written; the others only wait and hold their bytes.
+    pub(crate) at_work: Semaphore,
+}
+
+impl BatchIntake {
+    /// Puts it together; nothing runs yet.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        bus: Arc<dyn Bus>,
+        ledger: Arc<dyn Ledger>,
+        metrics: IntakeMetrics,
+    ) -> Self {
+        Self {
+            settings,
+            bus,
+            ledger,
+            metrics,
+        }
+    }
+
+    /// Takes batches until `stop` fires, then finishes those in hand; the caller bounds that wait.
+    ///
+    /// # Errors
+    /// If the bus is closed under it.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let intake = Arc::new(Intake {
+            patience: Patience {
+                first: self.settings.retry_first,
+                longest: self.settings.retry_longest,
+                stop: stop.clone(),
+                metrics: self.metrics.clone(),
+            },
+            at_work: Semaphore::new(usize::from(self.settings.batches_at_work.get())),
+            in_hand: InHand::default(),
+            settings: self.settings,
+            bus: self.bus,
+            ledger: self.ledger,
+            metrics: self.metrics,
+        });
+        // Two lanes with slots of their own: confirmations never wait behind mailings.
+        tokio::try_join!(
+            Arc::clone(&intake).lane(Lane::Schedulers, stop.clone()),
+            Arc::clone(&intake).lane(Lane::Internal, stop),
+        )?;
+        Ok(())
+    }
+}
+
+impl Intake {
+    async fn lane(self: Arc<Self>, lane: Lane, stop: CancellationToken) -> anyhow::Result<()> {
+        let prefetch = self.settings.batches_in_flight.get();
+        let slots = Arc::new(Semaphore::new(usize::from(prefetch)));
+        let in_flight = TaskTracker::new();
+        'consumer: while let Ok(mut inbox) = self.consumer(lane, prefetch).await {
+            loop {
+                // The slot comes first: a batch taken without one is only memory.
+                let slot = Arc::clone(&slots)
+                    .acquire_owned()
+                    .await
+                    .expect("slots are never closed");
+                let delivery = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => break 'consumer,
+                    next = inbox.next() => match next {
+                        Ok(delivery) => delivery,
+                        Err(BusError::Closed) => break 'consumer,
+                        Err(error) => {
+                            tracing::warn!(queue = lane.queue(), "consuming anew: {error}");
+                            continue 'consumer;
+                        }
+                    },
+                };
+                let intake = Arc::clone(&self);
+                in_flight.spawn(async move {
+                    let _slot = slot; // given back however this ends
+                    intake.take(delivery, lane).await;
+                });
+            }
+        }
+        in_flight.close();
+        in_flight.wait().await;
+        anyhow::ensure!(stop.is_cancelled(), "the bus was closed");
+        Ok(())
+    }
+
+    /// A consumer of the lane's queue, however long that takes.
+    async fn consumer(&self, lane: Lane, prefetch: u16) -> Result<Consumer, Halt> {
+        let mut pause = self.patience.first;
+        loop {
+            let consume = self
+                .patience
+                .until("consume", || self.bus.consume(lane.queue(), prefetch));
+            match consume.await {
+                // The fixed queues are declared again by the bus when it reconnects.
+                Err(Halt::QueueGone) => self.patience.pause(&mut pause).await?,
+                other => return other,
+            }
+        }
+    }
+
+    /// One batch, from taken to decided. What is not decided is not acked and comes again.
+    async fn take(&self, delivery: Delivery, lane: Lane) {
+        let began = Instant::now();
+        self.metrics.began();
+        let decided = match self.decide(&delivery, lane).await {
+            Err(Halt::Poison(reason)) => self.bury(&delivery, lane, reason).await,
+            other => other,
+        };
+        match decided {
+            Ok(outcome) => {
+                delivery.ack().await;
+                let seconds = began.elapsed().as_secs_f64();
+                self.metrics.ended(Some(outcome), seconds);
+            }
+            Err(_) => {
+                drop(delivery);
+                self.metrics.ended(None, 0.0);
+            }
+        }
+    }
+
+    /// Into the dead queue with the reason, for an operator to look at and to redrive.
+    async fn bury(
+        &self,
+        delivery: &Delivery,
+        lane: Lane,
+        reason: &'static str,
+    ) -> Result<Outcome, Halt> {
+        tracing::error!(reason, message_id = delivery.message_id, "batch is dead");
+        self.publish(vec![self.dead_letter(delivery, lane, reason)])
+            .await?;
+        Ok(Outcome::Dead)
+    }
+}
+
+impl Lane {
+    pub(crate) const fn queue(self) -> &'static str {
+        match self {
+            Self::Schedulers => queue::BATCHES,
+            Self::Internal => queue::INTERNAL_BATCHES,
+        }
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
+}

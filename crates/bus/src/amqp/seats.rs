@@ -1,0 +1,232 @@
+//! Channels that consumers share. A channel has a place for a few consumers, each with a prefetch
+//! of its own, and lives as long as one of them or a delivery of theirs does.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use lapin::{
+    Channel, Consumer,
+    options::{BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use tokio::{sync::Mutex, time::timeout};
+
+use super::{
+    admin::Admin,
+    declare::short,
+    failure,
+    link::{Broker, Link, Live},
+};
+use crate::{BusError, Topic};
+
+/// What a watcher may be behind before it misses the oldest: watching must not cost the broker.
+const WATCHER_LENGTH_MAX: i64 = 100_000;
+
+/// What a consumer wants.
+#[derive(Clone)]
+pub(super) enum Wanted {
+    /// What is in a queue that somebody else declared.
+    Queue(Arc<str>),
+    /// What is published from now on, over a queue that ends with the connection.
+    Topic(Topic, Arc<str>),
+}
+
+/// A channel with room for several consumers.
+pub(super) struct SharedChannel {
+    pub(super) channel: Channel,
+    generation: u64,
+    taken: AtomicUsize,
+}
+
+/// One consumer's place on a channel, given back when dropped.
+pub(super) struct Seat {
+    shared: Arc<SharedChannel>,
+}
+
+impl Seat {
+    pub(super) fn channel(&self) -> &Arc<SharedChannel> {
+        &self.shared
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.taken.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// All shared channels of a bus.
+pub(super) struct Seats {
+    pub(super) broker: Arc<Broker>,
+    pub(super) link: Link,
+    pub(super) admin: Arc<Admin>,
+    /// One consumer starts at a time: prefetch is set on the channel just before, and a failure
+    /// that closes the connection can be blamed on it.
+    channels: Mutex<Vec<Weak<SharedChannel>>>,
+}
+
+impl Seats {
+    pub(super) fn new(broker: Arc<Broker>, link: Link, admin: Arc<Admin>) -> Self {
+        Self {
+            broker,
+            link,
+            admin,
+            channels: Mutex::default(),
+        }
+    }
+
+    /// Starts a consumer on `live`. To be run in a task of its own: a start that is given up half
+    /// way would leave a consumer behind that nobody reads.
+    pub(super) async fn start(
+        &self,
+        live: &Live,
+        wanted: &Wanted,
+        prefetch: u16,
+    ) -> Result<(Consumer, Seat), BusError> {
+        if let Wanted::Queue(queue) = wanted {
+            // Asked where a refusal disturbs nobody: here it would end the channel's other consumers.
+            self.look_at(queue).await?;
+        }
+        let mut channels = self.channels.lock().await;
+        let patience = self.broker.settings.operation_timeout;
+        timeout(
+            patience,
+            self.start_in_turn(&mut channels, live, wanted, prefetch),
+        )
+        .await
+        .unwrap_or_else(|_| Err(failure::timed_out("starting a consumer")))
+    }
+
+    async fn look_at(&self, queue: &str) -> Result<(), BusError> {
+        let name = short(queue)?;
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        self.admin
+            .run(queue, async move |channel: Channel| {
+                channel
+                    .queue_declare(name, passive, FieldTable::default())
+                    .await
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn start_in_turn(
+        &self,
+        channels: &mut Vec<Weak<SharedChannel>>,
+        live: &Live,
+        wanted: &Wanted,
+        prefetch: u16,
+    ) -> Result<(Consumer, Seat), BusError> {
+        let blame = match wanted {
+            Wanted::Queue(queue) => Arc::clone(queue),
+            Wanted::Topic(topic, _) => topic.exchange().into(),
+        };
+        let seat = self.take_seat(channels, live).await?;
+        let channel = &seat.shared.channel;
+        let begin = async {
+            let queue = match wanted {
+                Wanted::Queue(queue) => short(queue).map_err(Failed::Here)?,
+                Wanted::Topic(topic, pattern) => watch(channel, *topic, pattern).await?,
+            };
+            channel
+                .basic_qos(prefetch.max(1), BasicQosOptions::default())
+                .await?;
+            let options = BasicConsumeOptions::default();
+            let consumer = channel
+                .basic_consume(queue, "".into(), options, FieldTable::default())
+                .await?;
+            Ok(consumer)
+        };
+        match begin.await {
+            Ok(consumer) => Ok((consumer, seat)),
+            Err(Failed::There(error)) => Err(failure::of_queue(&blame, &error)),
+            Err(Failed::Here(error)) => Err(error),
+        }
+    }
+
+    async fn take_seat(
+        &self,
+        channels: &mut Vec<Weak<SharedChannel>>,
+        live: &Live,
+    ) -> Result<Seat, BusError> {
+        let room = usize::from(self.broker.settings.consumers_per_channel.get());
+        channels.retain(|weak| weak.strong_count() > 0);
+        let free = channels.iter().filter_map(Weak::upgrade).find(|shared| {
+            shared.generation == live.generation
+                && shared.channel.status().connected()
+                && shared.taken.load(Ordering::Acquire) < room
+        });
+        let shared = match free {
+            Some(shared) => shared,
+            None => {
+                let channel = live
+                    .connection
+                    .create_channel()
+                    .await
+                    .map_err(|error| failure::unavailable(&error))?;
+                let shared = Arc::new(SharedChannel {
+                    channel,
+                    generation: live.generation,
+                    taken: AtomicUsize::new(0),
+                });
+                channels.push(Arc::downgrade(&shared));
+                shared
+            }
+        };
+        shared.taken.fetch_add(1, Ordering::AcqRel);
+        Ok(Seat { shared })
+    }
+
+    /// How long a best-effort good-bye may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.broker.settings.operation_timeout
+    }
+}
+
+enum Failed {
+    /// Before anything was sent.
+    Here(BusError),
+    /// The broker's answer.
+    There(lapin::Error),
+}
+
+impl From<lapin::Error> for Failed {
+    fn from(error: lapin::Error) -> Self {
+        Self::There(error)
+    }
+}
+
+/// A queue of this connection's own that gets what `pattern` means.
+async fn watch(channel: &Channel, topic: Topic, pattern: &str) -> Result<ShortString, Failed> {
+    let key = short(pattern).map_err(Failed::Here)?;
+    let own = QueueDeclareOptions {
+        exclusive: true,
+        auto_delete: true,
+        ..QueueDeclareOptions::default()
+    };
+    let mut arguments = FieldTable::default();
+    arguments.insert(
+        "x-max-length".into(),
+        AMQPValue::LongLongInt(WATCHER_LENGTH_MAX),
+    );
+    let queue = channel.queue_declare("".into(), own, arguments).await?;
+    let name = queue.name().clone();
+    channel
+        .queue_bind(
+            name.clone(),
+            topic.exchange().into(),
+            key,
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await?;
+    Ok(name)
+}

@@ -1,0 +1,17 @@
+//! Where providers come in: verifies each callback, hands it to the bus in a group with others of
+//! the same moment, and answers once the bus has confirmed it. Nothing else: what a callback says is
+//! read behind the bus.
+
+mod connections;
+mod groups;
+mod log_budget;
+mod metrics;
+mod paths;
+mod receive;
+mod refused;
+mod server;
+mod settings;
+
+pub use metrics::IngressMetrics;
+pub use server::Ingress;
+pub use settings::Settings;

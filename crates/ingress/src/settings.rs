@@ -1,0 +1,51 @@
+//! What an operator decides about the ingress.
+
+use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+use serde::Deserialize;
+
+/// How the ingress takes callbacks. Defaults live in `deploy/config/smsfleet.toml` and nowhere else.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where providers (or the proxy in front) connect.
+    pub listen: SocketAddr,
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    pub ops_listen: SocketAddr,
+    /// Connections open at once; the next one waits in the kernel's queue.
+    pub connections_max: NonZeroUsize,
+    /// Callbacks being worked on at once; the next one is answered 503.
+    pub in_flight_max: NonZeroUsize,
+    /// Bytes a body may have.
+    pub body_bytes_max: usize,
+    /// Bytes request line and headers may have together.
+    pub header_bytes_max: usize,
+    /// How long the headers of a request may take. An idle connection ends by the same clock.
+    #[serde(with = "humantime_serde")]
+    pub header_timeout: Duration,
+    /// How long a body may take.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
+    /// How long a callback waits for others to share an AMQP message with.
+    #[serde(with = "humantime_serde")]
+    pub group_wait: Duration,
+    /// Callbacks in one AMQP message.
+    pub group_max: NonZeroUsize,
+    /// Body bytes in one AMQP message, as near as whole callbacks allow.
+    pub group_bytes_max: usize,
+    /// AMQP messages waiting for their confirm at once, per kind of callback.
+    pub publishes_max: NonZeroUsize,
+    /// How long a confirm may take; then the callback is answered 503.
+    #[serde(with = "humantime_serde")]
+    pub publish_timeout: Duration,
+    /// What `Retry-After` of a 503 says.
+    #[serde(with = "humantime_serde")]
+    pub retry_after: Duration,
+    /// How long an organisation's connections are believed before the ledger is asked again.
+    #[serde(with = "humantime_serde")]
+    pub connections_fresh_for: Duration,
+    /// Organisations whose connections are remembered.
+    pub organizations_max: NonZeroUsize,
+    /// Log lines a second about refused callbacks; the others are only counted.
+    pub refusal_lines_per_second: u32,
+}

@@ -1,0 +1,197 @@
+//! One batch in the process: its record, its rows packed as in Redis, and its counters.
+
+use message::{ConnectionId, MessageState, Timestamp};
+
+use crate::{
+    BatchRecord, Claim, ClaimRequest, Counts, LedgerError, NewRow, Row, RowReport, SettleRequest,
+    Settled,
+    entry::{Entry, Frame, stored_code},
+    provider_id::PackedId,
+    rules::{self, Claimant, Found, Said},
+};
+
+/// A batch with everything about it.
+pub(super) struct Batch {
+    pub(super) record: BatchRecord,
+    frame: Frame,
+    rows: Vec<Option<Box<[u8]>>>,
+    counts: [u64; MessageState::ALL.len()],
+    seq: u32,
+    /// Rows that would wait for an attempt are cancelled instead.
+    cancelled: bool,
+}
+
+impl Batch {
+    pub(super) fn new(record: &BatchRecord) -> Self {
+        Self {
+            record: record.clone(),
+            frame: Frame {
+                created_at: record.created_at,
+                connections: Vec::new(),
+            },
+            rows: vec![None; record.recipients as usize],
+            counts: [0; MessageState::ALL.len()],
+            seq: 0,
+            cancelled: false,
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for (state, n) in MessageState::ALL.into_iter().zip(self.counts) {
+            if n > 0 {
+                counts.add(state, n);
+            }
+        }
+        counts
+    }
+
+    pub(super) fn write_rows(&mut self, rows: &[NewRow]) -> Result<(), LedgerError> {
+        if let Some(new) = rows.iter().find(|new| new.row >= self.record.recipients) {
+            return Err(LedgerError::row_out_of_range(self.record.key, new.row));
+        }
+        let waiting = if self.cancelled {
+            MessageState::Cancelled
+        } else {
+            MessageState::Queued
+        };
+        for new in rows {
+            let place = &mut self.rows[new.row as usize];
+            if place.is_some() {
+                continue;
+            }
+            let entry = match &new.invalid {
+                Some(why) => Entry::new(MessageState::Invalid, new.to, why),
+                None => Entry::new(waiting, new.to, ""),
+            };
+            *place = Some(entry.pack().into());
+            self.counts[index(entry.state)] += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn rows(&self, first: u32, limit: u32) -> Vec<Row> {
+        (first..self.record.recipients)
+            .filter_map(|row| self.entry(row)?.row(row, &self.frame))
+            .take(limit as usize)
+            .collect()
+    }
+
+    pub(super) fn claim(&mut self, claim: &ClaimRequest) -> Vec<Claim> {
+        let claimant = Claimant {
+            token: claim.token,
+            attempt: claim.attempt,
+            connection: self.connection(&claim.connection_id),
+            now: self.frame.offset(claim.now),
+            interrupted_after_millis: claim.interrupted_after_millis,
+            redelivered: claim.redelivered,
+        };
+        let claim_one = |&(row, _): &(u32, _)| {
+            let step = |entry: &mut Entry, seq: &mut u32| rules::claim(entry, &claimant, seq);
+            match self.change(row, step) {
+                None => Claim::Unknown,
+                Some((Found::Fresh, _)) => Claim::Fresh,
+                Some((Found::Busy, _)) => Claim::Busy,
+                Some((Found::Interrupted, row)) => Claim::Interrupted(row),
+                Some((Found::Settled, row)) => Claim::Settled(row),
+            }
+        };
+        claim.rows.iter().map(claim_one).collect()
+    }
+
+    pub(super) fn settle(&mut self, settle: &SettleRequest) -> Vec<Settled> {
+        let now = self.frame.offset(settle.now);
+        let cancelled = self.cancelled;
+        let settle_one = |what: &crate::SettleRow| {
+            let said = Said {
+                code: stored_code(&what.code),
+                provider_id: &PackedId::pack(&what.provider_message_id),
+                now,
+            };
+            let step = |entry: &mut Entry, seq: &mut u32| {
+                rules::settle(entry, settle.token, what.outcome, &said, cancelled, seq)
+            };
+            match self.change(what.row, step) {
+                None => Settled::Unknown,
+                Some((true, row)) => Settled::Changed(row),
+                Some((false, row)) => Settled::Unchanged(row),
+            }
+        };
+        settle.rows.iter().map(settle_one).collect()
+    }
+
+    pub(super) fn merge(&mut self, reports: &[RowReport], now: Timestamp) -> Vec<Settled> {
+        let now = self.frame.offset(now);
+        let merge_one = |report: &RowReport| {
+            let said = Said {
+                code: stored_code(&report.code),
+                provider_id: &PackedId::pack(&report.provider_message_id),
+                now,
+            };
+            let step = |entry: &mut Entry, seq: &mut u32| {
+                rules::was_sent(entry).then(|| rules::merge(entry, report.state, &said, seq))
+            };
+            match self.change(report.row, step) {
+                None => Settled::Unknown,
+                Some((None, row)) => Settled::NeverSent(row),
+                Some((Some(true), row)) => Settled::Changed(row),
+                Some((Some(false), row)) => Settled::Unchanged(row),
+            }
+        };
+        reports.iter().map(merge_one).collect()
+    }
+
+    pub(super) fn cancel_rows(&mut self, now: Timestamp) -> Vec<Row> {
+        self.cancelled = true;
+        let now = self.frame.offset(now);
+        (0..self.record.recipients)
+            .filter_map(|row| {
+                let (_, row) = self.change(row, |entry, seq| rules::cancel(entry, now, seq))?;
+                (row.state == MessageState::Cancelled).then_some(row)
+            })
+            .collect()
+    }
+
+    /// Changes a row and moves the counters with it; nothing if the row was never written.
+    fn change<T>(
+        &mut self,
+        row: u32,
+        step: impl FnOnce(&mut Entry, &mut u32) -> T,
+    ) -> Option<(T, Row)> {
+        let mut entry = self.entry(row)?;
+        let (before, from) = (entry.clone(), index(entry.state));
+        let answer = step(&mut entry, &mut self.seq);
+        if entry != before {
+            self.counts[from] -= 1;
+            self.counts[index(entry.state)] += 1;
+            self.rows[row as usize] = Some(entry.pack().into());
+        }
+        Some((answer, entry.row(row, &self.frame)?))
+    }
+
+    fn entry(&self, row: u32) -> Option<Entry> {
+        // Packed by this process: unreadable bytes would be a fault of the codec, which has tests.
+        Entry::unpack(self.rows.get(row as usize)?.as_ref()?)
+    }
+
+    /// The position of a connection in the list from 1; 0 behind the 255th, which nobody reaches.
+    fn connection(&mut self, id: &ConnectionId) -> u8 {
+        let known = &mut self.frame.connections;
+        let at = known
+            .iter()
+            .position(|other| other == id)
+            .unwrap_or_else(|| {
+                known.push(id.clone());
+                known.len() - 1
+            });
+        u8::try_from(at + 1).unwrap_or(0)
+    }
+}
+
+/// Where a state's counter is.
+fn index(state: MessageState) -> usize {
+    MessageState::ALL
+        .iter()
+        .position(|other| *other == state)
+        .expect("ALL holds every state")
+}

@@ -1,0 +1,224 @@
+//! A row as it is stored: about fifty bytes, the same in Redis and in the process. The Lua scripts
+//! read and write this layout (`redis/lua/row.lua`): change both or neither.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | 32 + state code; the upper bits are the version of the layout |
+//! | 1 | attempt |
+//! | 1 | connection: position in the batch's list from 1; 0 where there is none |
+//! | 4 | token of the latest claim |
+//! | 4 | sequence number of the latest change |
+//! | 5 | claimed: 1 + milliseconds after the batch's creation; 0 for never |
+//! | 5 | changed: the same |
+//! | 7 | the masked number; 0 where there is none |
+//! | 1 + n | the code with its length |
+//! | rest | the provider's id, packed |
+//!
+//! Integers are big-endian.
+
+use message::{ConnectionId, MaskedMsisdn, MessageState, Timestamp};
+
+use crate::{
+    Row,
+    provider_id::{PackedId, cut},
+};
+
+/// Longer codes are cut: they are a provider's number or a rule and a field.
+const CODE_BYTES_MAX: usize = 64;
+
+const VERSION_1: u8 = 32;
+const FIXED_BYTES: usize = 29;
+
+/// A row as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) state: MessageState,
+    pub(crate) attempt: u8,
+    /// Position in the batch's list of connections from 1; 0 where there is none.
+    pub(crate) connection: u8,
+    pub(crate) token: u32,
+    pub(crate) seq: u32,
+    /// Milliseconds after the batch's creation.
+    pub(crate) claimed_at: Option<u64>,
+    /// Milliseconds after the batch's creation.
+    pub(crate) changed_at: Option<u64>,
+    pub(crate) to: Option<MaskedMsisdn>,
+    pub(crate) code: String,
+    pub(crate) provider_id: PackedId,
+}
+
+/// What the rows of a batch share, and need to be understood.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Frame {
+    /// When the batch was first seen: the zero of its rows' times.
+    pub(crate) created_at: Timestamp,
+    /// The connections its rows were claimed for.
+    pub(crate) connections: Vec<ConnectionId>,
+}
+
+impl Frame {
+    /// `at` as an offset; a clock that is behind the one that created the batch reads zero.
+    pub(crate) fn offset(&self, at: Timestamp) -> u64 {
+        offset(self.created_at, at)
+    }
+}
+
+/// `at` as milliseconds after `created_at`.
+pub(crate) fn offset(created_at: Timestamp, at: Timestamp) -> u64 {
+    at.as_millis().saturating_sub(created_at.as_millis())
+}
+
+/// A code as it is stored.
+pub(crate) fn stored_code(code: &str) -> &str {
+    &code[..cut(code, CODE_BYTES_MAX)]
+}
+
+impl Entry {
+    /// A row as intake enters it.
+    pub(crate) fn new(state: MessageState, to: Option<MaskedMsisdn>, code: &str) -> Self {
+        Self {
+            state,
+            attempt: 0,
+            connection: 0,
+            token: 0,
+            seq: 0,
+            claimed_at: None,
+            changed_at: None,
+            to,
+            code: stored_code(code).to_owned(),
+            provider_id: PackedId::default(),
+        }
+    }
+
+    /// The stored bytes.
+    pub(crate) fn pack(&self) -> Vec<u8> {
+        let code = stored_code(&self.code).as_bytes();
+        let id = self.provider_id.as_bytes();
+        let mut bytes = Vec::with_capacity(FIXED_BYTES + code.len() + id.len());
+        bytes.extend([VERSION_1 + self.state.code(), self.attempt, self.connection]);
+        bytes.extend(self.token.to_be_bytes());
+        bytes.extend(self.seq.to_be_bytes());
+        for at in [self.claimed_at, self.changed_at] {
+            // 2^40 ms are 34 years.
+            let value = at.map_or(0, |at| (at + 1).min((1 << 40) - 1));
+            bytes.extend(&value.to_be_bytes()[3..]);
+        }
+        bytes.extend(&self.to.map_or(0, MaskedMsisdn::as_u64).to_be_bytes()[1..]);
+        bytes.push(u8::try_from(code.len()).expect("at most CODE_BYTES_MAX"));
+        bytes.extend(code);
+        bytes.extend(id);
+        bytes
+    }
+
+    /// Back from [`Self::pack`]; `None` if the bytes are of another version or damaged.
+    pub(crate) fn unpack(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let [state, attempt, connection] = take(&mut rest)?;
+        let token = u32::from_be_bytes(take(&mut rest)?);
+        let seq = u32::from_be_bytes(take(&mut rest)?);
+        let claimed_at = integer::<5>(&mut rest)?.checked_sub(1);
+        let changed_at = integer::<5>(&mut rest)?.checked_sub(1);
+        let to = MaskedMsisdn::from_u64(integer::<7>(&mut rest)?);
+        let [code_length] = take(&mut rest)?;
+        let (code, id) = rest.split_at_checked(code_length.into())?;
+        Some(Self {
+            state: MessageState::from_code(state.checked_sub(VERSION_1)?)?,
+            attempt,
+            connection,
+            token,
+            seq,
+            claimed_at,
+            changed_at,
+            to,
+            code: String::from_utf8(code.to_vec()).ok()?,
+            provider_id: PackedId::from_bytes(id),
+        })
+    }
+
+    /// The row as the services see it.
+    pub(crate) fn row(&self, row: u32, frame: &Frame) -> Option<Row> {
+        let at = |offset: u64| Timestamp::from_millis(frame.created_at.as_millis() + offset);
+        let connection = usize::from(self.connection).checked_sub(1);
+        Some(Row {
+            row,
+            state: self.state,
+            attempt: self.attempt,
+            seq: self.seq,
+            to: self.to,
+            code: self.code.clone(),
+            provider_message_id: self.provider_id.unpack()?,
+            connection_id: connection.and_then(|at| frame.connections.get(at).cloned()),
+            claimed_at: self.claimed_at.map(at),
+            changed_at: self.changed_at.map(at),
+        })
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, behind) = rest.split_first_chunk::<N>()?;
+    *rest = behind;
+    Some(*first)
+}
+
+/// A big-endian integer of `N` bytes, at most eight.
+fn integer<const N: usize>(rest: &mut &[u8]) -> Option<u64> {
+    let bytes: [u8; N] = take(rest)?;
+    Some(
+        bytes
+            .iter()
+            .fold(0, |value, byte| value << 8 | u64::from(*byte)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use message::Msisdn;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entries() -> impl Strategy<Value = Entry> {
+        (
+            prop::sample::select(MessageState::ALL.to_vec()),
+            any::<(u8, u8, u32, u32)>(),
+            prop::option::of(0u64..1 << 39),
+            prop::option::of(0u64..1 << 39),
+            prop::option::of(1_000_000u64..1_000_000_000_000_000),
+            "[a-z0-9:_]{0,40}|é{0,32}",
+            "[A-Z]{2}[0-9a-f]{32}|[a-z0-9]{0,30}",
+        )
+            .prop_map(
+                |(state, numbers, claimed_at, changed_at, to, code, id)| Entry {
+                    state,
+                    attempt: numbers.0,
+                    connection: numbers.1,
+                    token: numbers.2,
+                    seq: numbers.3,
+                    claimed_at,
+                    changed_at,
+                    to: to.and_then(Msisdn::from_u64).map(Msisdn::masked),
+                    code,
+                    provider_id: PackedId::pack(&id),
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn a_row_reads_back_as_itself(entry in entries()) {
+            prop_assert_eq!(Entry::unpack(&entry.pack()), Some(entry));
+        }
+
+        #[test]
+        fn no_stored_bytes_make_the_reader_panic(bytes: Vec<u8>) {
+            let _ = Entry::unpack(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_delivered_row_fits_a_listpack_entry() {
+        let mut entry = Entry::new(MessageState::Delivered, None, "30008");
+        entry.provider_id = PackedId::pack("SM0123456789abcdef0123456789abcdef");
+        assert!(entry.pack().len() <= 64, "{}", entry.pack().len());
+    }
+}

@@ -1,0 +1,101 @@
+//! Which key holds what. The part in braces decides the slot: one per batch, per organisation, per
+//! limit, and one for the fleet.
+//!
+//! | key | type | holds | ends |
+//! |---|---|---|---|
+//! | `{b:<batch>}:m` | hash | record, digest, counters, sequence, connections | a month after expiry |
+//! | `{b:<batch>}:<n>` | hash | rows 100 n to 100 n + 99, packed (`entry.rs`) | with the batch |
+//! | `{o:<org>}:d:<distribution>` | hash | state, created | with its last batch |
+//! | `{o:<org>}:db:<distribution>` | zset | its batches in order | with its last batch |
+//! | `{o:<org>}:ds`, `:dx` | zset | distributions by age, by end | with the last of them |
+//! | `{o:<org>}:t:<window>` | string | conversations of that window | two windows |
+//! | `{o:<org>}:t:<window>:<level>:<shard>` | hash | number + sender → message (`reply_index.rs`) | two windows |
+//! | `{o:<org>}:out:<shard>` | set | numbers that are out, as integers | never |
+//! | `{o:<org>}:std:<shard>` | hash | number → latest change | never |
+//! | `{o:<org>}:seen:<id>` | string | an inbound message | a week |
+//! | `{o:<org>}:refused` | zset | refused batches by time | a month |
+//! | `{o:<org>}:c`, `:co`, `:cd` | hash, zset, hash | connections, their order, their ends | never |
+//! | `{o:<org>}:s` | string | settings of the organisation | never |
+//! | `{c:<connection>}` | string | its organisation | never |
+//! | `{l:<scope>}` | hash | a limit's cell (`gcra.rs`) | when idle |
+//! | `{fleet}:q`, `:qx`, `:qv`, `:qs` | hash, zset, string, hash | queues, their ends, version, states | entries end |
+
+use message::{BatchKey, ConnectionId, DistributionId, OrganizationId};
+
+use crate::LedgerError;
+
+/// Makes keys.
+pub(super) struct Keys {
+    prefix: String,
+}
+
+/// The four keys of the list of queues.
+pub(super) struct QueueKeys {
+    pub(super) entries: String,
+    pub(super) ends: String,
+    pub(super) version: String,
+    pub(super) states: String,
+}
+
+impl Keys {
+    pub(super) fn new(prefix: &str) -> Result<Self, LedgerError> {
+        if prefix.contains(['{', '}']) {
+            return Err(LedgerError::Unusable(
+                "the key prefix contains a brace, which would decide the slot of every key".into(),
+            ));
+        }
+        Ok(Self {
+            prefix: prefix.to_owned(),
+        })
+    }
+
+    pub(super) fn batch(&self, batch: BatchKey) -> String {
+        format!("{}{{b:{batch}}}:m", self.prefix)
+    }
+
+    pub(super) fn bucket(&self, batch: BatchKey, bucket: u32) -> String {
+        format!("{}{{b:{batch}}}:{bucket}", self.prefix)
+    }
+
+    /// A key in an organisation's slot.
+    pub(super) fn of(&self, organization: &OrganizationId, what: &str) -> String {
+        format!("{}{{o:{organization}}}:{what}", self.prefix)
+    }
+
+    pub(super) fn distribution(
+        &self,
+        organization: &OrganizationId,
+        distribution: &DistributionId,
+    ) -> (String, String) {
+        (
+            self.of(organization, &format!("d:{distribution}")),
+            self.of(organization, &format!("db:{distribution}")),
+        )
+    }
+
+    /// The set of those who are out, and the hash of standings.
+    pub(super) fn opt_outs(&self, organization: &OrganizationId, shard: u64) -> (String, String) {
+        (
+            self.of(organization, &format!("out:{shard}")),
+            self.of(organization, &format!("std:{shard}")),
+        )
+    }
+
+    pub(super) fn connection(&self, id: &ConnectionId) -> String {
+        format!("{}{{c:{id}}}", self.prefix)
+    }
+
+    pub(super) fn limit(&self, scope: &str) -> String {
+        format!("{}{{l:{scope}}}", self.prefix)
+    }
+
+    pub(super) fn queues(&self) -> QueueKeys {
+        let key = |what| format!("{}{{fleet}}:{what}", self.prefix);
+        QueueKeys {
+            entries: key("q"),
+            ends: key("qx"),
+            version: key("qv"),
+            states: key("qs"),
+        }
+    }
+}

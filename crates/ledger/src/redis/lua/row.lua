@@ -1,0 +1,96 @@
+-- What all scripts over the rows of one batch share: `entry.rs` and `rules.rs` once more.
+-- KEYS[1] is the batch, KEYS[2..] are buckets of 100 rows.
+
+local QUEUED, SENDING, IN_DOUBT, CANCELLED = 0, 1, 2, 18
+local RANK = {
+  [0] = 0, [1] = 1, [2] = 2, [3] = 3, [4] = 4, [5] = 5, [6] = 6, [7] = 7, [8] = 7, [9] = 8,
+  [16] = 9, [17] = 9, [18] = 9, [19] = 9,
+}
+local NEVER_HANDED_OVER = 9
+
+local head = redis.call('HMGET', KEYS[1], 'created', 'connections', 'seq', 'cancelled')
+if not head[1] then return {} end
+local created, connections, seq, cancelled = tonumber(head[1]), head[2], tonumber(head[3]), head[4]
+local moved = {}
+
+-- Times are stored as milliseconds after the batch's creation, plus one.
+local function offset(now)
+  return math.max(tonumber(now) - created, 0) + 1
+end
+
+local function read(bytes)
+  local state, attempt, connection, token, at, claimed, changed, to, code, rest =
+    struct.unpack('>BBBc4I4I5I5c7Bc0', bytes)
+  return {
+    state = state - 32, attempt = attempt, connection = connection, token = token, seq = at,
+    claimed = claimed, changed = changed, to = to, code = code, id = string.sub(bytes, rest),
+  }
+end
+
+local function pack(row)
+  return struct.pack('>BBBc4I4I5I5c7B', row.state + 32, row.attempt, row.connection, row.token,
+    row.seq, row.claimed, row.changed, row.to, #row.code) .. row.code .. row.id
+end
+
+local function move(row, state, code, now)
+  moved[row.state] = (moved[row.state] or 0) - 1
+  moved[state] = (moved[state] or 0) + 1
+  seq = seq + 1
+  row.state, row.code, row.seq, row.changed, row.dirty = state, code, seq, now, true
+end
+
+-- The join of the lattice: moves up or stays, and keeps the first provider id it hears of.
+local function join(row, state, code, id, now)
+  local from, to = RANK[row.state], RANK[state]
+  if from == NEVER_HANDED_OVER then return false end
+  if row.id == '' and id ~= '' then row.id, row.dirty = id, true end
+  local up = to > from
+  if to == from then
+    up = outranks_bytes(code, row.code) or (code == row.code and state > row.state)
+  end
+  if up then move(row, state, code, now) end
+  return up
+end
+
+-- The state of each row, in the order of `fields`; calls step(i, row), whose answer is a letter
+-- and whether the row itself belongs into the answer.
+local answers = { '', '', '' }
+local letters = {}
+local function each(key, fields, step)
+  local values = redis.call('HMGET', key, unpack(fields))
+  local known = {}
+  for i, field in ipairs(fields) do
+    local row = known[field]
+    if not row and values[i] then
+      row = read(values[i])
+      known[field] = row
+    end
+    if row then
+      local letter, tell = step(i, row)
+      letters[#letters + 1] = letter
+      if tell then answers[#answers + 1] = row.dirty and pack(row) or values[i] end
+    else
+      letters[#letters + 1] = '?'
+    end
+  end
+  local changes = {}
+  for field, row in pairs(known) do
+    if row.dirty then
+      changes[#changes + 1] = field
+      changes[#changes + 1] = pack(row)
+    end
+  end
+  if #changes > 0 then redis.call('HSET', key, unpack(changes)) end
+end
+
+-- Moves the counters and makes the answer: when the batch was created, its connections, one letter
+-- a row, then the rows themselves where they are told.
+local function finish()
+  for state, by in pairs(moved) do
+    if by ~= 0 then redis.call('HINCRBY', KEYS[1], 'n' .. state, by) end
+  end
+  if seq ~= tonumber(head[3]) then redis.call('HSET', KEYS[1], 'seq', seq) end
+  answers[1], answers[2], answers[3] = head[1], connections, table.concat(letters)
+  return answers
+end
+

@@ -1,0 +1,39 @@
+-- ARGV: token, now; then what is said about the rows of each bucket.
+local RETRY, RELEASE = 254, 255
+local token, now = ARGV[1], offset(ARGV[2])
+
+local function settle(row, outcome, code, id)
+  local is_owner = row.token == token
+  local holds_claim = is_owner and row.state == SENDING
+  if outcome == RETRY or outcome == RELEASE then
+    if not holds_claim then return false end
+    if outcome == RELEASE then
+      row.attempt = math.max(row.attempt - 1, 0)
+      if row.attempt == 0 then row.connection, row.claimed = 0, 0 end
+    end
+    -- In a cancelled batch nothing waits for another attempt.
+    move(row, cancelled and CANCELLED or QUEUED, code, now)
+    return true
+  end
+  if outcome == QUEUED or outcome == SENDING then return false end
+  if holds_claim then
+    if id ~= '' then row.id = id end
+    move(row, outcome, code, now)
+    return true
+  end
+  if RANK[outcome] == NEVER_HANDED_OVER then
+    -- That no request left is known to the owner only, and only against a mere doubt.
+    local better_known = is_owner and row.state == IN_DOUBT
+    if better_known then move(row, outcome, code, now) end
+    return better_known
+  end
+  return join(row, outcome, code, id, now)
+end
+
+for bucket = 2, #KEYS do
+  local fields, list = said(ARGV[bucket + 1])
+  each(KEYS[bucket], fields, function(i, row)
+    return settle(row, list[i].what, list[i].code, list[i].id) and 'C' or 'U', true
+  end)
+end
+return finish()

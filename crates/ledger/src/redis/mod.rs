@@ -1,0 +1,282 @@
+//! The ledger in Redis. Every script touches one hash slot and gets all its keys as `KEYS`, so the
+//! same code runs on one server and on a cluster; every call is idempotent, because a call that
+//! timed out has an unknown outcome. What lies where: [`keys`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use message::{
+    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Timestamp,
+    connection::OrganizationSettings,
+    opt_out::{OptOutChange, Standing},
+};
+
+use crate::{
+    BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
+    Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList, RefusedBatch,
+    Registered, Row, RowReport, SettleRequest, Settled, sealing::Sealer,
+};
+use conversations::Conversations;
+use keys::Keys;
+use link::Link;
+use scripts::Scripts;
+pub use settings::RedisSettings;
+
+mod accounts;
+mod batches;
+mod buckets;
+mod conversations;
+mod distributions;
+mod inbound;
+mod keys;
+mod limits;
+mod link;
+mod opt_outs;
+mod queues;
+mod rows;
+mod scripts;
+mod settings;
+
+/// The ledger in Redis.
+pub struct RedisLedger {
+    link: Link,
+    keys: Keys,
+    scripts: Scripts,
+    settings: RedisSettings,
+    sealer: Arc<Sealer>,
+    conversations: Conversations,
+}
+
+impl RedisLedger {
+    /// Connects to `url`, or to the cluster that the comma-separated nodes of `url` belong to.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] if nobody answers within the connect timeout and its retries;
+    /// [`LedgerError::Unusable`] if the URL or the settings make no sense or the server would evict
+    /// keys.
+    pub async fn connect(
+        url: &str,
+        settings: RedisSettings,
+        sealer: Arc<Sealer>,
+    ) -> Result<Arc<Self>, LedgerError> {
+        let keys = Keys::new(&settings.key_prefix)?;
+        let link = Link::connect(url, &settings).await?;
+        link.require_no_eviction().await?;
+        Ok(Arc::new(Self {
+            link,
+            keys,
+            scripts: Scripts::new(),
+            settings,
+            sealer,
+            conversations: Conversations::default(),
+        }))
+    }
+}
+
+#[async_trait]
+impl Ledger for RedisLedger {
+    async fn register_batch(&self, batch: &BatchRecord) -> Result<Registered, LedgerError> {
+        // The distribution first: if the process dies in between, a repetition of the batch lists
+        // it again, which changes nothing, and a batch that nobody registered has no rows.
+        if !distributions::add_batch(self, batch).await? {
+            return Ok(Registered::Cancelled);
+        }
+        batches::register(self, batch).await
+    }
+
+    async fn write_rows(&self, batch: BatchKey, rows: &[NewRow]) -> Result<(), LedgerError> {
+        rows::write(self, batch, rows).await
+    }
+
+    async fn mark_published(&self, batch: BatchKey) -> Result<(), LedgerError> {
+        batches::mark_published(self, batch).await
+    }
+
+    async fn batch(&self, batch: BatchKey) -> Result<Option<BatchRecord>, LedgerError> {
+        batches::get(self, batch).await
+    }
+
+    async fn counts(&self, batch: BatchKey) -> Result<Counts, LedgerError> {
+        batches::counts(self, batch).await
+    }
+
+    async fn rows(&self, batch: BatchKey, first: u32, limit: u32) -> Result<Vec<Row>, LedgerError> {
+        rows::list(self, batch, first, limit).await
+    }
+
+    async fn record_refused_batch(&self, refused: &RefusedBatch) -> Result<(), LedgerError> {
+        inbound::refuse(self, refused).await
+    }
+
+    async fn refused_batches(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<Vec<RefusedBatch>, LedgerError> {
+        inbound::refused(self, organization).await
+    }
+
+    async fn claim(&self, claim: &ClaimRequest) -> Result<Vec<Claim>, LedgerError> {
+        // Two slots, so two scripts: sent together, they cost one round trip.
+        let numbers = claim.rows.iter().map(|(_, to)| *to).collect::<Vec<_>>();
+        let check = async {
+            if claim.exempt_from_opt_out {
+                Ok(vec![false; numbers.len()])
+            } else {
+                opt_outs::are_out(self, &claim.organization_id, &numbers).await
+            }
+        };
+        let (mut claims, are_out) = tokio::try_join!(rows::claim(self, claim), check)?;
+        for (found, is_out) in claims.iter_mut().zip(are_out) {
+            if *found == Claim::Fresh && is_out {
+                *found = Claim::OptedOut;
+            }
+        }
+        Ok(claims)
+    }
+
+    async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError> {
+        let remember = conversations::remember(self, settle);
+        let (settled, ()) = tokio::try_join!(rows::settle(self, settle), remember)?;
+        Ok(settled)
+    }
+
+    async fn lease(&self, lease: &LeaseRequest) -> Result<Lease, LedgerError> {
+        limits::lease(self, lease).await
+    }
+
+    async fn hold_back(&self, scope: &str, for_millis: u64) -> Result<(), LedgerError> {
+        limits::hold_back(self, scope, for_millis).await
+    }
+
+    async fn merge(
+        &self,
+        batch: BatchKey,
+        reports: &[RowReport],
+        now: Timestamp,
+    ) -> Result<Vec<Settled>, LedgerError> {
+        rows::merge(self, batch, reports, now).await
+    }
+
+    async fn latest_message(
+        &self,
+        organization: &OrganizationId,
+        sender: &str,
+        number: Msisdn,
+    ) -> Result<Option<Conversation>, LedgerError> {
+        conversations::latest(self, organization, sender, number).await
+    }
+
+    async fn was_seen(
+        &self,
+        organization: &OrganizationId,
+        inbound_id: &str,
+    ) -> Result<bool, LedgerError> {
+        inbound::was_seen(self, organization, inbound_id).await
+    }
+
+    async fn mark_seen(
+        &self,
+        organization: &OrganizationId,
+        inbound_id: &str,
+    ) -> Result<(), LedgerError> {
+        inbound::mark_seen(self, organization, inbound_id).await
+    }
+
+    async fn change_opt_out(&self, change: &OptOutChange) -> Result<bool, LedgerError> {
+        opt_outs::change(self, change).await
+    }
+
+    async fn standings(
+        &self,
+        organization: &OrganizationId,
+        numbers: &[Msisdn],
+    ) -> Result<Vec<Option<Standing>>, LedgerError> {
+        opt_outs::standings(self, organization, numbers).await
+    }
+
+    async fn distribution(
+        &self,
+        organization: &OrganizationId,
+        distribution: &DistributionId,
+    ) -> Result<Option<DistributionRecord>, LedgerError> {
+        let one = std::slice::from_ref(distribution);
+        Ok(distributions::get(self, organization, one).await?.pop())
+    }
+
+    async fn distributions(
+        &self,
+        organization: &OrganizationId,
+        offset: u32,
+        limit: u32,
+    ) -> Result<Vec<DistributionRecord>, LedgerError> {
+        distributions::newest(self, organization, offset, limit).await
+    }
+
+    async fn set_distribution_state(
+        &self,
+        organization: &OrganizationId,
+        distribution: &DistributionId,
+        state: DistributionState,
+    ) -> Result<bool, LedgerError> {
+        distributions::set_state(self, organization, distribution, state).await
+    }
+
+    async fn cancel_rows(&self, batch: BatchKey, now: Timestamp) -> Result<Vec<Row>, LedgerError> {
+        rows::cancel(self, batch, now).await
+    }
+
+    async fn open_queue(&self, queue: &QueueEntry) -> Result<(), LedgerError> {
+        queues::open(self, queue).await
+    }
+
+    async fn close_queue(&self, name: &str) -> Result<(), LedgerError> {
+        queues::close(self, name).await
+    }
+
+    async fn queues(&self, known_version: Option<u64>) -> Result<Option<QueueList>, LedgerError> {
+        queues::list(self, known_version).await
+    }
+
+    async fn add_connection(&self, connection: &Connection) -> Result<(), LedgerError> {
+        accounts::add(self, connection).await
+    }
+
+    async fn connections(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<Vec<Connection>, LedgerError> {
+        accounts::of(self, organization).await
+    }
+
+    async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>, LedgerError> {
+        accounts::get(self, id).await
+    }
+
+    async fn delete_connection(
+        &self,
+        organization: &OrganizationId,
+        id: &ConnectionId,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        accounts::delete(self, organization, id, at).await
+    }
+
+    async fn organization(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<OrganizationSettings, LedgerError> {
+        accounts::settings(self, organization).await
+    }
+
+    async fn set_organization(
+        &self,
+        organization: &OrganizationId,
+        settings: &OrganizationSettings,
+    ) -> Result<(), LedgerError> {
+        accounts::set_settings(self, organization, settings).await
+    }
+
+    async fn ping(&self) -> Result<(), LedgerError> {
+        self.link.ping().await
+    }
+}

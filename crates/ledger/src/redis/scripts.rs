@@ -1,0 +1,69 @@
+//! The Lua scripts, each with what it shares with others in front of it.
+
+/// A script and the name that the server knows it by.
+pub(super) struct Script {
+    pub(super) code: &'static str,
+    pub(super) hash: String,
+}
+
+impl Script {
+    fn new(code: &'static str) -> Self {
+        let hash = redis::Script::new(code).get_hash().to_owned();
+        Self { code, hash }
+    }
+}
+
+/// All scripts, hashed once.
+pub(super) struct Scripts {
+    pub(super) add_batch: Script,
+    pub(super) add_connection: Script,
+    pub(super) cancel: Script,
+    pub(super) change_opt_out: Script,
+    pub(super) claim: Script,
+    pub(super) close_queue: Script,
+    pub(super) delete_connection: Script,
+    pub(super) hold_back: Script,
+    pub(super) lease: Script,
+    pub(super) mark_published: Script,
+    pub(super) merge: Script,
+    pub(super) open_queue: Script,
+    pub(super) opted_out: Script,
+    pub(super) publish_state: Script,
+    pub(super) queues: Script,
+    pub(super) register_batch: Script,
+    pub(super) remember: Script,
+    pub(super) set_state: Script,
+    pub(super) settle: Script,
+    pub(super) write_rows: Script,
+}
+
+macro_rules! script {
+    ($($file:literal),+) => { Script::new(concat!($(include_str!(concat!("lua/", $file, ".lua"))),+)) };
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            add_batch: script!("clock", "add_batch"),
+            add_connection: script!("add_connection"),
+            cancel: script!("bytes", "row", "cancel"),
+            change_opt_out: script!("change_opt_out"),
+            claim: script!("bytes", "row", "claim"),
+            close_queue: script!("clock", "version", "close_queue"),
+            delete_connection: script!("delete_connection"),
+            hold_back: script!("clock", "hold_back"),
+            lease: script!("clock", "lease"),
+            mark_published: script!("mark_published"),
+            merge: script!("bytes", "row", "said", "merge"),
+            open_queue: script!("clock", "version", "open_queue"),
+            opted_out: script!("opted_out"),
+            publish_state: script!("clock", "version", "publish_state"),
+            queues: script!("clock", "version", "queues"),
+            register_batch: script!("register_batch"),
+            remember: script!("bytes", "remember"),
+            set_state: script!("set_state"),
+            settle: script!("bytes", "row", "said", "settle"),
+            write_rows: script!("write_rows"),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What a claim, a settle and a merge do to a row: pure, so that the rules can be read in one place.
+//! The embedded ledger runs them as they stand here; `redis/lua/row.lua` says the same in Lua, and
+//! the contract suite compares the two.
+
+use message::{MessageState, state::Report};
+
+use crate::{SettleOutcome, entry::Entry, provider_id::PackedId};
+
+/// The reason of a doubt that a claim found.
+pub(crate) const INTERRUPTED: &str = "interrupted";
+
+/// Who claims.
+pub(crate) struct Claimant {
+    pub(crate) token: u32,
+    pub(crate) attempt: u8,
+    /// The connection's position in the batch's list from 1.
+    pub(crate) connection: u8,
+    /// As an offset in the batch.
+    pub(crate) now: u64,
+    pub(crate) interrupted_after_millis: u64,
+    pub(crate) redelivered: bool,
+}
+
+/// What claiming a row found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    Fresh,
+    Busy,
+    Interrupted,
+    Settled,
+}
+
+/// Claims `entry`, if it is there to be claimed.
+pub(crate) fn claim(entry: &mut Entry, by: &Claimant, seq: &mut u32) -> Found {
+    match entry.state {
+        MessageState::Queued if entry.attempt.checked_add(1) == Some(by.attempt) => {
+            entry.attempt = by.attempt;
+            entry.token = by.token;
+            entry.connection = by.connection;
+            entry.claimed_at = Some(by.now);
+            move_to(entry, MessageState::Sending, "", by.now, seq);
+            Found::Fresh
+        }
+        MessageState::Sending if entry.attempt == by.attempt && entry.token == by.token => {
+            Found::Fresh
+        }
+        // A later attempt runs: this copy of the chunk is a leftover, and says nothing about it.
+        MessageState::Sending if entry.attempt > by.attempt => Found::Settled,
+        MessageState::Sending => {
+            let age = by.now.saturating_sub(entry.claimed_at.unwrap_or(0));
+            let same_chunk = entry.attempt == by.attempt;
+            if (by.redelivered && same_chunk) || age > by.interrupted_after_millis {
+                move_to(entry, MessageState::InDoubt, INTERRUPTED, by.now, seq);
+                Found::Interrupted
+            } else {
+                Found::Busy
+            }
+        }
+        _ => Found::Settled,
+    }
+}
+
+/// What is said about a row by the holder of its claim or by a receipt.
+pub(crate) struct Said<'a> {
+    pub(crate) code: &'a str,
+    pub(crate) provider_id: &'a PackedId,
+    /// As an offset in the batch.
+    pub(crate) now: u64,
+}
+
+/// Writes down what became of a claimed row; whether the row moved. `cancelled`: the batch is, so
+/// nothing waits for another attempt.
+pub(crate) fn settle(
+    entry: &mut Entry,
+    token: u32,
+    outcome: SettleOutcome,
+    said: &Said<'_>,
+    cancelled: bool,
+    seq: &mut u32,
+) -> bool {
+    let is_owner = entry.token == token;
+    let holds_claim = is_owner && entry.state == MessageState::Sending;
+    match outcome {
+        SettleOutcome::Retry | SettleOutcome::Release if !holds_claim => false,
+        SettleOutcome::Retry => {
+            requeue(entry, said, cancelled, seq);
+            true
+        }
+        SettleOutcome::Release => {
+            entry.attempt = entry.attempt.saturating_sub(1);
+            if entry.attempt == 0 {
+                entry.connection = 0;
+                entry.claimed_at = None;
+            }
+            requeue(entry, said, cancelled, seq);
+            true
+        }
+        SettleOutcome::State(MessageState::Queued | MessageState::Sending) => false,
+        SettleOutcome::State(state) if holds_claim => {
+            if !said.provider_id.is_empty() {
+                entry.provider_id = said.provider_id.clone();
+            }
+            move_to(entry, state, said.code, said.now, seq);
+            true
+        }
+        // That no request left is known to the owner only, and only against a mere doubt.
+        SettleOutcome::State(state) if state.never_handed_over() => {
+            let better_known = is_owner && entry.state == MessageState::InDoubt;
+            if better_known {
+                move_to(entry, state, said.code, said.now, seq);
+            }
+            better_known
+        }
+        SettleOutcome::State(state) => join(entry, state, said, seq),
+    }
+}
+
+/// Whether a receipt can be about a row: somebody claimed it once, and nobody withdrew it.
+pub(crate) fn was_sent(entry: &Entry) -> bool {
+    let unclaimed = entry.state == MessageState::Queued && entry.attempt == 0;
+    !unclaimed && !entry.state.never_handed_over()
+}
+
+/// Merges what a receipt says into a row that [`was_sent`]; whether the row moved.
+pub(crate) fn merge(
+    entry: &mut Entry,
+    state: MessageState,
+    said: &Said<'_>,
+    seq: &mut u32,
+) -> bool {
+    let is_news = state.rank() > MessageState::Sending.rank() && !state.never_handed_over();
+    is_news && join(entry, state, said, seq)
+}
+
+/// Withdraws a row that waits; whether it did.
+pub(crate) fn cancel(entry: &mut Entry, now: u64, seq: &mut u32) -> bool {
+    let waits = entry.state == MessageState::Queued;
+    if waits {
+        move_to(entry, MessageState::Cancelled, "", now, seq);
+    }
+    waits
+}
+
+/// The join of the lattice: moves up or stays, and keeps the first provider id it hears of.
+fn join(entry: &mut Entry, state: MessageState, said: &Said<'_>, seq: &mut u32) -> bool {
+    if entry.state.never_handed_over() {
+        return false;
+    }
+    if entry.provider_id.is_empty() {
+        entry.provider_id = said.provider_id.clone();
+    }
+    let known = Report {
+        state: entry.state,
+        code: std::mem::take(&mut entry.code),
+    };
+    let news = Report {
+        state,
+        code: said.code.to_owned(),
+    };
+    if news.outranks(&known) {
+        move_to(entry, state, said.code, said.now, seq);
+        true
+    } else {
+        entry.code = known.code;
+        false
+    }
+}
+
+fn requeue(entry: &mut Entry, said: &Said<'_>, cancelled: bool, seq: &mut u32) {
+    let state = if cancelled {
+        MessageState::Cancelled
+    } else {
+        MessageState::Queued
+    };
+    move_to(entry, state, said.code, said.now, seq);
+}
+
+fn move_to(entry: &mut Entry, state: MessageState, code: &str, now: u64, seq: &mut u32) {
+    *seq += 1;
+    entry.seq = *seq;
+    entry.state = state;
+    code.clone_into(&mut entry.code);
+    entry.changed_at = Some(now);
+}

@@ -1,0 +1,50 @@
+//! What the ingress hands on: verified callbacks as the provider sent them, in groups.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::{ConnectionId, OrganizationId, Timestamp};
+
+/// The version a group is written in.
+pub const CALLBACKS_VERSION: u8 = 1;
+
+/// Callbacks that arrived within a few milliseconds: one AMQP message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallbackGroup {
+    /// [`CALLBACKS_VERSION`].
+    pub v: u8,
+    /// The callbacks in the order of their arrival.
+    pub callbacks: Vec<Callback>,
+}
+
+/// One HTTP request of a provider, its signature checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Callback {
+    /// The organisation in the path.
+    pub organization_id: OrganizationId,
+    /// The connection whose secret verified it.
+    pub connection_id: ConnectionId,
+    /// That connection's provider slug.
+    pub provider: String,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// `POST` or `GET`.
+    pub method: String,
+    /// Path and query as received.
+    pub target: String,
+    /// The content type, empty where none was sent.
+    #[serde(default)]
+    pub content_type: String,
+    /// The raw body.
+    #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+    pub body: Vec<u8>,
+}
+
+fn to_base64<S: Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(body))
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    STANDARD.decode(text.as_bytes()).map_err(D::Error::custom)
+}

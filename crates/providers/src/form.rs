@@ -1,0 +1,118 @@
+//! The form of a connection: one declarative table per provider that CLI, API and the console
+//! share. A filled form is checked as a whole, so that all its faults are reported at once.
+
+use std::collections::BTreeMap;
+
+use message::{Secret, Sender};
+
+/// What a provider's connections are made of.
+#[derive(Debug)]
+pub struct Form {
+    /// The provider's name for people.
+    pub provider_name: &'static str,
+    /// The fields in the order they are asked for, without `name` and `sender`.
+    pub fields: &'static [Field],
+    /// What may be entered as sender, for people.
+    pub sender_hint: &'static str,
+    /// Reads the sender in the provider's order of forms.
+    pub read_sender: fn(&str) -> Result<Sender, &'static str>,
+}
+
+/// One field.
+#[derive(Debug)]
+pub struct Field {
+    /// The key in configuration and API.
+    pub key: &'static str,
+    /// The label in the provider's own words.
+    pub label: &'static str,
+    /// Whether it is kept sealed and never shown.
+    pub secret: bool,
+    /// Whether it must be filled in.
+    pub required: bool,
+    /// Where to find it and what it looks like.
+    pub hint: &'static str,
+    /// `Err` with what is expected.
+    pub check: fn(&str) -> Result<(), &'static str>,
+}
+
+/// One fault of a filled form.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FieldFault {
+    /// The field's key.
+    pub field: String,
+    /// What is expected; never the value, which may be a secret.
+    pub expected: String,
+}
+
+/// A form without faults.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filled {
+    /// Who the messages are from.
+    pub sender: Sender,
+    /// Plain fields.
+    pub fields: BTreeMap<String, String>,
+    /// Secret fields.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+impl Form {
+    /// Checks `sender` and `values` against the table, trimmed; empty values count as left out.
+    ///
+    /// # Errors
+    /// Every fault, in the order of the table; keys that the table does not have come last.
+    pub fn fill(
+        &self,
+        sender: &str,
+        values: &BTreeMap<String, String>,
+    ) -> Result<Filled, Vec<FieldFault>> {
+        let mut faults = Vec::new();
+        let mut fault = |field: &str, expected: &str| {
+            faults.push(FieldFault {
+                field: field.to_owned(),
+                expected: expected.to_owned(),
+            });
+        };
+        let mut fields = BTreeMap::new();
+        let mut secrets = BTreeMap::new();
+        for field in self.fields {
+            let value = values.get(field.key).map_or("", |value| value.trim());
+            if value.is_empty() {
+                if field.required {
+                    fault(field.key, field.hint);
+                }
+                continue;
+            }
+            if let Err(expected) = (field.check)(value) {
+                fault(field.key, expected);
+            } else if field.secret {
+                secrets.insert(field.key.to_owned(), Secret::new(value.to_owned()));
+            } else {
+                fields.insert(field.key.to_owned(), value.to_owned());
+            }
+        }
+        for key in values
+            .keys()
+            .filter(|key| self.fields.iter().all(|field| field.key != *key))
+        {
+            fault(key, "no such field in this provider's form");
+        }
+        match (self.read_sender)(sender.trim()) {
+            Ok(sender) if faults.is_empty() => Ok(Filled {
+                sender,
+                fields,
+                secrets,
+            }),
+            Ok(_) => Err(faults),
+            Err(expected) => {
+                faults.insert(
+                    0,
+                    FieldFault {
+                        field: "sender".to_owned(),
+                        expected: expected.to_owned(),
+                    },
+                );
+                Err(faults)
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What signed callbacks share. Comparisons take the same time however much of a forgery is right.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The keyed digests that providers name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    HmacSha1,
+    HmacSha256,
+}
+
+/// Whether `signature` is the standard base64, with padding, of the digest of `signed` under `key`.
+pub(crate) fn is_base64_of(
+    signature: &str,
+    algorithm: Algorithm,
+    key: &str,
+    signed: &[u8],
+) -> bool {
+    let expected = match algorithm {
+        Algorithm::HmacSha1 => STANDARD.encode(digest::<Hmac<Sha1>>(key, signed)),
+        Algorithm::HmacSha256 => STANDARD.encode(digest::<Hmac<Sha256>>(key, signed)),
+    };
+    is_equal(signature, &expected)
+}
+
+/// Whether `hash` is the lower-case hexadecimal SHA-256 of `body`.
+pub(crate) fn is_hex_sha256_of(hash: &str, body: &[u8]) -> bool {
+    let expected: String = Sha256::digest(body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    is_equal(hash, &expected)
+}
+
+fn is_equal(given: &str, expected: &str) -> bool {
+    given.as_bytes().ct_eq(expected.as_bytes()).into()
+}
+
+fn digest<M: Mac + KeyInit>(key: &str, signed: &[u8]) -> impl AsRef<[u8]> {
+    <M as KeyInit>::new_from_slice(key.as_bytes())
+        .expect("HMAC takes keys of every length")
+        .chain_update(signed)
+        .finalize()
+        .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_compared_whole() {
+        // RFC 4231, test case 2, and RFC 2202, test case 2.
+        let (key, text) = ("Jefe", b"what do ya want for nothing?");
+        let sha256 = "W9zBRr9gdU5qBCQIlcQ1x1oAPzidJzmDnexYuWTsOEM=";
+        let sha1 = "7/zfauXrL6LSdBbV8YTfnCWaflk=";
+        assert!(is_base64_of(sha256, Algorithm::HmacSha256, key, text));
+        assert!(is_base64_of(sha1, Algorithm::HmacSha1, key, text));
+        for wrong in [
+            "",
+            "7",
+            sha256,
+            "7/zfauXrL6LSdBbV8YTfnCWaflk",
+            "7/zfauXrL6LSdBbV8YTfnCWaflk==",
+        ] {
+            assert!(
+                !is_base64_of(wrong, Algorithm::HmacSha1, key, text),
+                "{wrong}"
+            );
+        }
+        assert!(!is_base64_of(sha1, Algorithm::HmacSha1, "jefe", text));
+    }
+
+    #[test]
+    fn a_hash_is_lower_case_and_of_every_byte() {
+        let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert!(is_hex_sha256_of(hash, b"abc"));
+        assert!(!is_hex_sha256_of(hash, b"abd"));
+        assert!(!is_hex_sha256_of(&hash.to_uppercase(), b"abc"));
+    }
+}

@@ -1,0 +1,228 @@
+//! Twilio Programmable Messaging, REST version 2010-04-01.
+//! Source: `shared/providers/twilio.md`, read 2026-11-20; sections are named where they apply.
+//!
+//! Worth knowing before editing:
+//! - One request is one message; there is no bulk form and no idempotency key.
+//! - Our reference travels in the query of `StatusCallback`, where the signature covers it.
+//! - Twilio delivers a callback once, repeats it only after a failed connection, and gives up after
+//!   15 seconds: the fragment of `StatusCallback` asks for more repetitions.
+//! - `429` was certainly not taken. `408` and every `5xx` may have been, whatever their body says.
+//! - Twilio answers STOP, START and HELP by itself and still hands them on to us.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use message::{Connection, Sender, Timestamp};
+use serde::Deserialize;
+
+use crate::{
+    CallbackAnswer, CallbackKind, CallbackRefused, Capabilities, Form, Malformed, MtMessage,
+    Provider, Reading, SubmitOutcome, Unsendable, Verified, callback_path,
+    retry_after::retry_after,
+};
+
+mod callback;
+mod codes;
+mod form;
+
+use codes::{Meaning, submit_code, submit_status};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Twilio;
+
+const SLUG: &str = "twilio-sms";
+const API: &str = "https://api.twilio.com";
+
+/// Connection overrides (section 6): four repetitions, after every kind of failure. They all fall
+/// within Twilio's 15 seconds, so this bridges a restart of the ingress and no more.
+const CALLBACK_OVERRIDES: &str = "#rc=4&rp=all";
+
+/// Seconds a message may wait in Twilio's queue, and the default if nothing is said (section 2).
+const VALIDITY_SECONDS_MAX: u64 = 36_000;
+
+static CAPABILITIES: Capabilities = Capabilities {
+    messages_per_request: 1,
+    echoes_reference: true,
+    receipts_per_part: false,
+    status_look_up: true,
+    answers_keywords: true,
+    // Ours: Twilio queues what its sender can not send at once (one segment a second for a US long
+    // code), so this only bounds how fast that queue of ten hours fills.
+    segments_per_second: 10.0,
+    callback_methods: &["POST"],
+    callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
+};
+
+impl Provider for Twilio {
+    fn slug(&self) -> &'static str {
+        SLUG
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        &CAPABILITIES
+    }
+
+    fn form(&self) -> &'static Form {
+        &form::FORM
+    }
+
+    fn build_request(
+        &self,
+        connection: &Connection,
+        messages: &[MtMessage<'_>],
+        public_url: &str,
+    ) -> Result<Request<Bytes>, Unsendable> {
+        let [message] = messages else {
+            return Err(Unsendable::Count {
+                given: messages.len(),
+                max: CAPABILITIES.messages_per_request,
+            });
+        };
+        let unsendable = |why| Unsendable::Connection {
+            connection: connection.id.clone(),
+            why,
+        };
+        let account_sid = connection.field("account_sid");
+        let auth_token = connection
+            .secret("auth_token")
+            .ok_or_else(|| unsendable("it has no auth token"))?
+            .reveal();
+        let credentials = STANDARD.encode(format!("{account_sid}:{auth_token}"));
+        Request::post(messages_url(connection))
+            .header(header::AUTHORIZATION, format!("Basic {credentials}"))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json")
+            .body(submit_form(connection, message, public_url).into())
+            .map_err(|_| unsendable("its base URL or account SID does not make a URL"))
+    }
+
+    fn read_response(
+        &self,
+        messages: &[MtMessage<'_>],
+        response: &Response<Bytes>,
+    ) -> Vec<SubmitOutcome> {
+        vec![outcome(response); messages.len()]
+    }
+
+    fn verify_callback<'a>(
+        &self,
+        connection: &Connection,
+        callback: &'a Request<Bytes>,
+        public_urls: &[String],
+        _now: Timestamp, // Nothing in a callback says when it was signed.
+    ) -> Result<Verified<'a>, CallbackRefused> {
+        callback::verify(connection, callback, public_urls)?;
+        Ok(Verified::already(callback))
+    }
+
+    fn read_callback(
+        &self,
+        callback: Verified<'_>,
+        kind: CallbackKind,
+    ) -> Result<Vec<Reading>, Malformed> {
+        callback::read(callback.request(), kind)
+    }
+
+    fn callback_answer(&self, kind: CallbackKind) -> CallbackAnswer {
+        match kind {
+            CallbackKind::Status => CallbackAnswer {
+                status: 204,
+                content_type: "",
+                body: "",
+            },
+            // Anything but TwiML shows up as error 12300 in the customer's console (section 7).
+            CallbackKind::Message => CallbackAnswer {
+                status: 200,
+                content_type: "text/xml",
+                body: r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#,
+            },
+        }
+    }
+}
+
+// === Build: section 2 ===
+
+fn messages_url(connection: &Connection) -> String {
+    let base = match connection.field("base_url") {
+        "" => API,
+        base => base.trim_end_matches('/'),
+    };
+    let account_sid = connection.field("account_sid");
+    format!("{base}/2010-04-01/Accounts/{account_sid}/Messages.json")
+}
+
+fn submit_form(connection: &Connection, message: &MtMessage<'_>, public_url: &str) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("To", &message.to.e164());
+    let from = match &connection.sender {
+        Sender::Service(_) => "MessagingServiceSid",
+        Sender::Number(_) | Sender::ShortCode(_) | Sender::Alphanumeric(_) => "From",
+    };
+    form.append_pair(from, &connection.sender.key());
+    form.append_pair("Body", message.text);
+    let path = callback_path(CallbackKind::Status, SLUG, &connection.organization_id);
+    let reference = message.reference;
+    form.append_pair(
+        "StatusCallback",
+        &format!("{public_url}{path}?m={reference}{CALLBACK_OVERRIDES}"),
+    );
+    let validity_seconds = message.validity.as_secs().max(1);
+    if validity_seconds < VALIDITY_SECONDS_MAX {
+        form.append_pair("ValidityPeriod", &validity_seconds.to_string());
+    }
+    form.finish()
+}
+
+// === Read: section 4, in its order of decision ===
+
+fn outcome(response: &Response<Bytes>) -> SubmitOutcome {
+    let status = response.status();
+    if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+        return SubmitOutcome::InDoubt {
+            code: format!("http_{}", status.as_u16()),
+        };
+    }
+    if status.is_success() {
+        return match serde_json::from_slice::<Submitted>(response.body()) {
+            Ok(Submitted { sid }) if !sid.is_empty() => SubmitOutcome::Accepted {
+                provider_message_id: sid,
+            },
+            _ => SubmitOutcome::InDoubt {
+                code: "unreadable_answer".to_owned(),
+            },
+        };
+    }
+    let code = serde_json::from_slice::<Refused>(response.body()).map_or(0, |body| body.code);
+    let meaning = submit_code(code).unwrap_or_else(|| submit_status(status.as_u16()));
+    let code = match code {
+        0 => format!("http_{}", status.as_u16()),
+        code => code.to_string(),
+    };
+    match meaning {
+        Meaning::Rejected(reason) => SubmitOutcome::Rejected { reason, code },
+        Meaning::AccountRefused => SubmitOutcome::AccountRefused { code },
+        Meaning::Throttled => SubmitOutcome::Throttled {
+            retry_after: retry_after(response.headers()),
+            code,
+        },
+        Meaning::InDoubt => SubmitOutcome::InDoubt { code },
+    }
+}
+
+// === Wire format ===
+
+/// The message as it was taken. It has twenty more members that nobody needs.
+#[derive(Deserialize)]
+struct Submitted {
+    sid: String,
+}
+
+/// The body of every refusal. The text is for people and never decides.
+#[derive(Deserialize)]
+struct Refused {
+    code: u32,
+}
+
+#[cfg(test)]
+mod tests;

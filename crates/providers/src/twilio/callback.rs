@@ -1,0 +1,280 @@
+//! Twilio's webhooks: who signed them, and what they say.
+//! Source: `shared/providers/twilio.md`, sections 6 to 8.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use message::{Connection, MessageState, Msisdn, event::Keyword, opt_out::OptOutKind};
+
+use super::codes::{OPTED_OUT, VALIDITY_EXPIRED, Word, status_word};
+use crate::{
+    CallbackKind, CallbackRefused, Inbound, Malformed, ProviderOptOut, Reading, Receipt,
+    parameters::{Parameters, is_form},
+    signature::{Algorithm, is_base64_of, is_hex_sha256_of},
+};
+
+const SIGNATURE: &str = "X-Twilio-Signature";
+const SETTINGS: &str = "X-Twilio-Webhooks-Signature-Settings";
+
+// === Verify: section 8 ===
+
+pub(super) fn verify(
+    connection: &Connection,
+    callback: &Request<Bytes>,
+    public_urls: &[String],
+) -> Result<(), CallbackRefused> {
+    if callback.method() != Method::POST {
+        return Err(CallbackRefused::UnknownScheme {
+            why: "method is not POST",
+        });
+    }
+    let signature = text_of(callback.headers(), SIGNATURE)
+        .filter(|signature| !signature.is_empty())
+        .ok_or(CallbackRefused::Unsigned { header: SIGNATURE })?;
+    let forged = || CallbackRefused::BadSignature {
+        connection: connection.id.clone(),
+    };
+
+    let form = is_form(callback.headers()).then(|| Parameters::parse(callback.body()));
+    if form.is_none() {
+        let query = Parameters::parse(callback.uri().query().unwrap_or_default().as_bytes());
+        let hash = query
+            .one("bodySHA256")
+            .ok()
+            .flatten()
+            .ok_or(CallbackRefused::Unsigned {
+                header: "bodySHA256",
+            })?;
+        if !is_hex_sha256_of(hash, callback.body()) {
+            return Err(forged());
+        }
+    }
+    let (algorithm, keys) = keys(connection, callback.headers())?;
+    let genuine = signed_urls(callback, public_urls).any(|url| {
+        let signed = signed_text(url, form.as_ref());
+        keys.iter()
+            .any(|key| is_base64_of(signature, algorithm, key, signed.as_bytes()))
+    });
+    if !genuine {
+        return Err(forged());
+    }
+    // A parent account's token would sign for every subaccount. Two values are a matter of reading.
+    let account_sid = connection.field("account_sid");
+    let mut named = form
+        .iter()
+        .flat_map(|form| form.values("AccountSid"))
+        .peekable();
+    if named.peek().is_some() && !named.any(|sid| sid.eq_ignore_ascii_case(account_sid)) {
+        return Err(forged());
+    }
+    Ok(())
+}
+
+/// The auth tokens, or the shared key if the request says that it is signed with one.
+fn keys<'c>(
+    connection: &'c Connection,
+    headers: &HeaderMap,
+) -> Result<(Algorithm, Vec<&'c str>), CallbackRefused> {
+    let of = |names: &[&str]| {
+        let keys = names.iter().filter_map(|name| connection.secret(name));
+        keys.map(|key| key.reveal()).collect::<Vec<_>>()
+    };
+    let settings = match headers.get(SETTINGS) {
+        None => {
+            return Ok((
+                Algorithm::HmacSha1,
+                of(&["auth_token", "auth_token_secondary"]),
+            ));
+        }
+        Some(settings) if settings.is_empty() => {
+            return Ok((
+                Algorithm::HmacSha1,
+                of(&["auth_token", "auth_token_secondary"]),
+            ));
+        }
+        Some(settings) => settings.to_str().unwrap_or_default(),
+    };
+    let mut algorithms = settings
+        .split(',')
+        .filter_map(|setting| setting.trim().strip_prefix("algorithm="));
+    let algorithm = match (algorithms.next(), algorithms.next()) {
+        (Some("HMAC_SHA1"), None) => Algorithm::HmacSha1,
+        (Some("HMAC_SHA256"), None) => Algorithm::HmacSha256,
+        _ => {
+            return Err(CallbackRefused::UnknownScheme {
+                why: "signature algorithm",
+            });
+        }
+    };
+    let keys = of(&["webhook_shared_key"]);
+    if keys.is_empty() {
+        return Err(CallbackRefused::UnknownScheme {
+            why: "no webhook shared key",
+        });
+    }
+    Ok((algorithm, keys))
+}
+
+/// The URL as Twilio was given it: one of ours and the request target, byte for byte. Twilio is
+/// inconsistent about the port, so each goes with and without it.
+fn signed_urls<'r>(
+    callback: &'r Request<Bytes>,
+    public_urls: &'r [String],
+) -> impl Iterator<Item = String> + 'r {
+    let target = callback
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    public_urls
+        .iter()
+        .flat_map(|base| with_and_without_port(base.trim_end_matches('/')))
+        .map(move |base| format!("{base}{target}"))
+}
+
+fn with_and_without_port(base: &str) -> [String; 2] {
+    let authority = base.find("://").map_or(0, |scheme| scheme + "://".len());
+    let end = base[authority..]
+        .find('/')
+        .map_or(base.len(), |path| authority + path);
+    let (origin, path) = base.split_at(end);
+    let port = origin[authority..]
+        .rsplit_once(':')
+        .filter(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
+    let other = match port {
+        Some((host, _)) => format!("{}{host}{path}", &base[..authority]),
+        None if base.starts_with("http://") => format!("{origin}:80{path}"),
+        None => format!("{origin}:443{path}"),
+    };
+    [base.to_owned(), other]
+}
+
+fn signed_text(url: String, form: Option<&Parameters<'_>>) -> String {
+    let parameters = form.iter().flat_map(|form| form.iter());
+    parameters.fold(url, |text, (name, value)| text + name + value)
+}
+
+fn text_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+// === Read: sections 6 and 7 ===
+
+/// Uses the method, target, content type and body only: callbacks are read again from the queue,
+/// where nothing else of them is left.
+pub(super) fn read(
+    callback: &Request<Bytes>,
+    kind: CallbackKind,
+) -> Result<Vec<Reading>, Malformed> {
+    if !is_form(callback.headers()) {
+        // Signed JSON is not about messages.
+        return Ok(vec![Reading::Ignored]);
+    }
+    let form = Parameters::parse(callback.body());
+    form.one("AccountSid")?;
+    match kind {
+        CallbackKind::Message if !is_receipt(&form) => Ok(vec![Reading::Inbound(inbound(&form)?)]),
+        CallbackKind::Status | CallbackKind::Message => {
+            let query = Parameters::parse(callback.uri().query().unwrap_or_default().as_bytes());
+            receipt(&form, &query)
+        }
+    }
+}
+
+/// Customers paste URLs into the wrong field. A receipt read as an inbound message would be an
+/// empty reply from our own number.
+fn is_receipt(form: &Parameters<'_>) -> bool {
+    let outbound = |word| matches!(status_word(word), Word::State(_));
+    form.values("MessageStatus").any(outbound) && form.values("Body").next().is_none()
+}
+
+fn receipt(form: &Parameters<'_>, query: &Parameters<'_>) -> Result<Vec<Reading>, Malformed> {
+    let provider_message_id = message_sid(form)?;
+    let word = match form.one("MessageStatus")? {
+        Some(word) => word,
+        None => form.one("SmsStatus")?.ok_or(Malformed {
+            why: "no MessageStatus",
+        })?,
+    };
+    let code = form
+        .one("ErrorCode")?
+        .filter(|code| is_code(code))
+        .unwrap_or_default();
+    let reference = query.one("m")?.and_then(|reference| reference.parse().ok());
+    let state = match status_word(word) {
+        Word::State(MessageState::Failed) if code == VALIDITY_EXPIRED => MessageState::Expired,
+        Word::State(state) => state,
+        Word::Inbound => return Ok(vec![Reading::Ignored]),
+        Word::Unknown => {
+            let status = word.chars().take(WORD_CHARS_MAX).collect();
+            return Ok(vec![Reading::Unrecognised { status }]);
+        }
+    };
+    let mut readings = vec![Reading::Receipt(Receipt {
+        reference,
+        provider_message_id: provider_message_id.to_owned(),
+        state,
+        error_code: code.to_owned(),
+        part: None,
+    })];
+    if code == OPTED_OUT {
+        let number = form.one("To")?.map(with_plus);
+        if let Some(number) = number.and_then(|to| Msisdn::parse(&to).ok()) {
+            readings.push(Reading::OptOut(ProviderOptOut {
+                number,
+                kind: OptOutKind::OptOut,
+                code: code.to_owned(),
+            }));
+        }
+    }
+    Ok(readings)
+}
+
+fn inbound(form: &Parameters<'_>) -> Result<Inbound, Malformed> {
+    let count = |name, least: u8| -> Result<u8, Malformed> {
+        let value = form.one(name)?.and_then(|count| count.parse().ok());
+        Ok(value.unwrap_or(least).max(least))
+    };
+    Ok(Inbound {
+        provider_message_id: message_sid(form)?.to_owned(),
+        from: with_plus(form.one("From")?.ok_or(Malformed { why: "no From" })?),
+        to: form.one("To")?.map(with_plus).unwrap_or_default(),
+        service: form.one("MessagingServiceSid")?.map(str::to_owned),
+        text: form.one("Body")?.unwrap_or_default().to_owned(),
+        parts: count("NumSegments", 1)?,
+        media: count("NumMedia", 0)?,
+        provider_verdict: match form.one("OptOutType")? {
+            Some("STOP") => Some(Keyword::OptOut),
+            Some("START") => Some(Keyword::OptIn),
+            Some("HELP") => Some(Keyword::Help),
+            _ => None,
+        },
+    })
+}
+
+/// The other two are aliases from older versions of the API.
+fn message_sid<'f>(form: &'f Parameters<'_>) -> Result<&'f str, Malformed> {
+    for name in ["MessageSid", "SmsSid", "SmsMessageSid"] {
+        if let Some(sid) = form.one(name)? {
+            return Ok(sid);
+        }
+    }
+    Err(Malformed {
+        why: "no MessageSid",
+    })
+}
+
+/// 7 to 15 digits are a number without its plus; fewer are a short code, and anything else a sender
+/// that can not be answered.
+fn with_plus(number: &str) -> String {
+    match Msisdn::parse_digits(number) {
+        Ok(number) => number.e164(),
+        Err(_) => number.to_owned(),
+    }
+}
+
+/// Codes are kept beside every message, so what is no code is not.
+fn is_code(code: &str) -> bool {
+    code.len() <= 6 && code.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// An unknown word is counted and logged; the longest known one has 19 letters.
+const WORD_CHARS_MAX: usize = 40;

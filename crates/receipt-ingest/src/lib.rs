@@ -1,0 +1,22 @@
+//! Reads the delivery receipts that the ingress verified, merges them into the ledger, and tells the
+//! platform what changed. Works in rounds: whatever is waiting is merged and published together, so
+//! that the cost is per round and batch, not per receipt.
+//!
+//! A round is acked when its events are confirmed. Whatever happens before, it is simply done again:
+//! merging twice changes nothing, and what is told twice has the same event id.
+
+mod delivered;
+mod events;
+mod ingest;
+mod kept;
+mod metrics;
+mod names;
+mod opt_outs;
+mod patience;
+mod reading;
+mod round;
+mod settings;
+
+pub use ingest::ReceiptIngest;
+pub use metrics::ReceiptMetrics;
+pub use settings::Settings;

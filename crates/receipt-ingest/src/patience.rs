@@ -1,0 +1,98 @@
+//! What happens while the ledger or the broker is away: wait here, with growing pauses, and try
+//! again. Nothing is nacked meanwhile, because what comes back at once only comes back again.
+
+use std::{fmt::Display, time::Duration};
+
+use backoff::{ExponentialBackoff, backoff::Backoff};
+use bus::BusError;
+use ledger::LedgerError;
+use prometheus::IntCounterVec;
+use runtime::CancellationToken;
+
+/// How long to wait between attempts, and what ends the waiting.
+#[derive(Clone)]
+pub(crate) struct Patience {
+    pub(crate) first: Duration,
+    pub(crate) longest: Duration,
+    pub(crate) stop: CancellationToken,
+    pub(crate) waits: IntCounterVec,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Undone {
+    /// The process drains, or the bus is closed: what is unacked comes back to somebody.
+    #[error("stopped while waiting")]
+    Stopped,
+    /// Waiting will not help.
+    #[error("{0}")]
+    Hopeless(String),
+}
+
+impl Patience {
+    /// Asks the ledger until it answers.
+    pub(crate) async fn ledger<T>(
+        &self,
+        ask: impl AsyncFnMut() -> Result<T, LedgerError>,
+    ) -> Result<T, Undone> {
+        self.until_done("ledger", ask, |why| match why {
+            LedgerError::Unavailable(_) => None,
+            LedgerError::Damaged { .. } | LedgerError::Sealed { .. } => {
+                Some(Undone::Hopeless(why.to_string()))
+            }
+        })
+        .await
+    }
+
+    /// Asks the bus until it answers.
+    pub(crate) async fn bus<T>(
+        &self,
+        ask: impl AsyncFnMut() -> Result<T, BusError>,
+    ) -> Result<T, Undone> {
+        self.until_done("bus", ask, |why| match why {
+            BusError::Closed => Some(Undone::Stopped),
+            // A queue of ours that is missing or broken is declared again on reconnection, or
+            // mended by an operator.
+            BusError::Unavailable(_)
+            | BusError::NoSuchQueue(_)
+            | BusError::Unroutable(_)
+            | BusError::Unusable { .. } => None,
+        })
+        .await
+    }
+
+    async fn until_done<T, E: Display>(
+        &self,
+        on: &'static str,
+        mut ask: impl AsyncFnMut() -> Result<T, E>,
+        ends: impl Fn(&E) -> Option<Undone>,
+    ) -> Result<T, Undone> {
+        let mut pauses = ExponentialBackoff {
+            current_interval: self.first,
+            initial_interval: self.first,
+            max_interval: self.longest,
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        };
+        loop {
+            let why = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(why) => why,
+            };
+            if let Some(undone) = ends(&why) {
+                return Err(undone);
+            }
+            // The attempt above was the last one: drained means that nothing waits.
+            if self.stop.is_cancelled() {
+                return Err(Undone::Stopped);
+            }
+            self.waits.with_label_values(&[on]).inc();
+            let pause = pauses.next_backoff().unwrap_or(self.longest);
+            tracing::warn!(on, ?pause, "waiting: {why}");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! One inbound message, from being new to everything that has to be told about it.
+
+use std::time::SystemTime;
+
+use bus::Outgoing;
+use message::{
+    Msisdn, OrganizationId, Timestamp,
+    callback::Callback,
+    event::Keyword,
+    keywords,
+    opt_out::{OptOutChange, OptOutKind, OptOutSource},
+};
+use providers::{Inbound, Provider, ProviderOptOut};
+
+use crate::{
+    answers::{self, Answer, Asked},
+    delivered::Taken,
+    events::{self, Matched, keyword_word},
+    group::Groups,
+    patience::Undone,
+    standing::{Step, Wish},
+};
+
+/// What became of one inbound message.
+#[derive(Default)]
+pub(crate) struct Handled {
+    /// What is to be published.
+    pub(crate) out: Vec<Outgoing>,
+    /// What is to be remembered once that is confirmed: the owner and the message's name.
+    pub(crate) seen: Option<(OrganizationId, String)>,
+    /// It waits a moment: what it answers may not have been written down yet.
+    pub(crate) parked: bool,
+}
+
+/// A message's keyword, and the change that it made, if it made one.
+struct Judged {
+    keyword: Keyword,
+    began: Option<OptOutChange>,
+}
+
+impl Groups {
+    /// Works on an inbound message. When this returns, its opt-out is in force; nothing is told yet.
+    pub(crate) async fn inbound(
+        &self,
+        taken: &Taken,
+        provider: &'static dyn Provider,
+        inbound: Inbound,
+    ) -> Result<Handled, Undone> {
+        let callback = &taken.callback;
+        let owner = &callback.organization_id;
+        let name = format!("{}:{}", provider.slug(), inbound.provider_message_id);
+        let count = |outcome| {
+            self.metrics.inbound.with_label_values(&[provider.slug(), outcome]).inc();
+        };
+        if self.patience.ledger(async || self.ledger.was_seen(owner, &name).await).await? {
+            count("duplicate");
+            return Ok(Handled::default());
+        }
+        // A writer without a number (a short code, a name) can neither opt out nor be answered.
+        let number = Msisdn::parse(&inbound.from).ok();
+        let matched = match number {
+            Some(number) => self.matched(owner, &inbound, number).await?,
+            None => None,
+        };
+        let judged = self.judge(&name, callback, &inbound, number, matched.as_ref()).await?;
+        if matched.is_none() && number.is_some() && taken.parked == 0 {
+            count("parked");
+            return Ok(Handled { parked: true, ..Handled::default() });
+        }
+        count(if matched.is_some() { "matched" } else { "unmatched" });
+        self.metrics.keywords.with_label_values(&[keyword_word(judged.keyword)]).inc();
+        let mut out = Vec::new();
+        if let Some(change) = &judged.began {
+            self.metrics.opt_outs.with_label_values(&[events::word(change.kind)]).inc();
+            out.push(events::opt_out(&name, change.clone(), matched.as_ref()));
+        }
+        if let Some(number) = number {
+            let answer =
+                self.answer(&name, callback, provider, &inbound, number, matched.as_ref(), &judged);
+            out.extend(answer.await?);
+        }
+        out.push(events::reply(&name, callback, inbound, owner, matched.as_ref(), judged.keyword));
+        Ok(Handled { out, seen: Some((owner.clone(), name)), parked: false })
+    }
+
+    /// The latest message to `number` from the sender that was written to, or from its pool.
+    async fn matched(
+        &self,
+        owner: &OrganizationId,
+        inbound: &Inbound,
+        number: Msisdn,
+    ) -> Result<Option<Matched>, Undone> {
+        let mut latest = None;
+        for sender in [Some(&inbound.to), inbound.service.as_ref()].into_iter().flatten() {
+            let found = self
+                .patience
+                .ledger(async || self.ledger.latest_message(owner, sender, number).await)
+                .await?;
+            // A number can send by itself and in a pool: whatever was sent last is answered.
+            latest = latest.into_iter().chain(found).max_by_key(|one| one.sent_at);
+        }
+        let Some(conversation) = latest else { return Ok(None) };
+        let key = conversation.reference.batch;
+        let batch = self.patience.ledger(async || self.ledger.batch(key).await).await?;
+        Ok(batch.map(|batch| Matched { conversation, batch }))
+    }
+
+    /// Reads the keyword and writes down what it changes.
+    async fn judge(
+        &self,
+        name: &str,
+        callback: &Callback,
+        inbound: &Inbound,
+        number: Option<Msisdn>,
+        matched: Option<&Matched>,
+    ) -> Result<Judged, Undone> {
+        let Some(number) = number else {
+            let keyword =
+                inbound.provider_verdict.unwrap_or_else(|| keywords::verdict(&inbound.text, false));
+            return Ok(Judged { keyword, began: None });
+        };
+        let organization =
+            matched.map_or(&callback.organization_id, |matched| &matched.batch.organization_id);
+        let wish = Wish {
+            organization,
+            number,
+            name,
+            text: &inbound.text,
+            provider_verdict: inbound.provider_verdict,
+            received_at: callback.received_at,
+            connection: &callback.connection_id,
+        };
+        let _turn = self.turns.of(number).await;
+        let before = self
+            .patience
+            .ledger(async || self.ledger.standings(organization, &[number]).await)
+            .await?;
+        let decision = wish.decide(before.into_iter().flatten().next());
+        let began = match decision.step {
+            Step::Nothing => None,
+            Step::Done(change) => Some(change),
+            Step::Write { change, begins } => {
+                let in_force = self.write(&change).await?;
+                Some(change).filter(|_| begins && in_force)
+            }
+        };
+        Ok(Judged { keyword: decision.keyword, began })
+    }
+
+    /// Whether `change` is in force now: `false` if a later one is known.
+    async fn write(&self, change: &OptOutChange) -> Result<bool, Undone> {
+        let in_force =
+            self.patience.ledger(async || self.ledger.change_opt_out(change).await).await?;
+        if change.kind == OptOutKind::OptOut {
+            let took = Timestamp::from(SystemTime::now()).since(change.at);
+            self.metrics.opt_out_seconds.observe(took.as_secs_f64());
+        }
+        Ok(in_force)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that is known about one message")]
+    async fn answer(
+        &self,
+        name: &str,
+        callback: &Callback,
+        provider: &'static dyn Provider,
+        inbound: &Inbound,
+        number: Msisdn,
+        matched: Option<&Matched>,
+        judged: &Judged,
+    ) -> Result<Option<Outgoing>, Undone> {
+        let Some(answer) = Answer::to(judged.keyword, judged.began.is_some()) else {
+            return Ok(None);
+        };
+        let count = |outcome| {
+            self.metrics.answers.with_label_values(&[answer.as_str(), outcome]).inc();
+        };
+        if answers::answered_by_provider(provider.capabilities(), inbound) {
+            count("provider_answers");
+            return Ok(None);
+        }
+        let within = self.settings.answer_within;
+        // The time of the change, not of this callback: the same answer however often it is made.
+        let at = judged.began.as_ref().map_or(callback.received_at, |change| change.at);
+        if Timestamp::from(SystemTime::now()) >= at.plus(within) {
+            count("too_late");
+            return Ok(None);
+        }
+        let owner = &callback.organization_id;
+        let connections =
+            self.patience.ledger(async || self.ledger.connections(owner).await).await?;
+        let connection = answers::connection_to_answer_over(
+            &connections,
+            provider.slug(),
+            inbound,
+            &callback.connection_id,
+        );
+        let Some(connection) = connection else {
+            count("no_connection");
+            return Ok(None);
+        };
+        let organization = matched.map_or(owner, |matched| &matched.batch.organization_id);
+        let settings =
+            self.patience.ledger(async || self.ledger.organization(organization).await).await?;
+        let brand = settings.brand.as_deref().unwrap_or(organization.as_str());
+        let connection = &connection.id;
+        let asked = Asked { organization, brand, connection, number, name, at };
+        count("sent");
+        Ok(Some(answers::batch(answer, &asked, within)))
+    }
+
+    /// Works on an opt-out that the provider signals without an inbound message.
+    pub(crate) async fn signal(
+        &self,
+        callback: &Callback,
+        signal: &ProviderOptOut,
+    ) -> Result<Vec<Outgoing>, Undone> {
+        let (organization, number) = (&callback.organization_id, signal.number);
+        // The time makes the name the callback's own, however often it is worked on.
+        let at = callback.received_at;
+        let name = format!("{}:{}@{}", callback.provider, signal.code, at.as_millis());
+        let _turn = self.turns.of(number).await;
+        let before = self
+            .patience
+            .ledger(async || self.ledger.standings(organization, &[number]).await)
+            .await?
+            .into_iter()
+            .flatten()
+            .next();
+        let mut change = OptOutChange {
+            organization_id: organization.clone(),
+            number,
+            kind: signal.kind,
+            at,
+            source: OptOutSource::Provider,
+            connection_id: Some(callback.connection_id.clone()),
+            evidence: name.clone(),
+        };
+        let is_out = before.as_ref().is_some_and(|known| known.kind == OptOutKind::OptOut);
+        let told_again = before.as_ref().is_some_and(|known| known.evidence == name);
+        let begins = told_again || is_out != (signal.kind == OptOutKind::OptOut);
+        if !begins {
+            change.evidence = before.map(|known| known.evidence).unwrap_or_default();
+        }
+        let in_force = self.write(&change).await? || told_again;
+        if !(begins && in_force) {
+            return Ok(Vec::new());
+        }
+        self.metrics.opt_outs.with_label_values(&[events::word(change.kind)]).inc();
+        // The number is hashed into no name here: `name` has none, the time stands for it.
+        Ok(vec![events::opt_out(&name, change, None)])
+    }
+}

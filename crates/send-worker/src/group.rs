@@ -1,0 +1,485 @@
+//! A group of rows of one chunk, from claim to told: claim rows and check opt-outs in one round
+//! trip, render, send concurrently, settle what is answered, publish what happened.
+//!
+//! After a crash at any `await` in here the chunk is delivered again and its claims say what to do:
+//! before the claim everything is as new; between claim and settle the rows are in doubt; after the
+//! settle the rows are told again.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use ledger::{Claim, ClaimRequest, Row, SettleOutcome, SettleRequest, SettleRow, Settled};
+use message::{
+    MessageState, Reference, Timestamp,
+    chunk::ChunkRow,
+    opt_out::{OptOutChange, OptOutKind, OptOutSource},
+};
+use providers::{MtMessage, RejectReason, SubmitOutcome};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Shared,
+    patience::until_ok,
+    policy::{self, Then, Verdict},
+    run::{Again, Open},
+    submit::NoAnswer,
+    tell,
+};
+
+/// How long answers may wait for their neighbours before they are settled without them.
+const SETTLE_AFTER: Duration = Duration::from_millis(200);
+
+/// What is left to do for the chunk.
+#[derive(Debug, Default)]
+pub(crate) struct Leftover {
+    /// Rows that travel again.
+    pub(crate) again: Vec<Again>,
+    /// Rows for the dead-letter queue, each with its reason.
+    pub(crate) dead: Vec<(ChunkRow, &'static str)>,
+    /// The group was given up before its claim: the chunk must come back.
+    pub(crate) given_up: bool,
+}
+
+/// One group.
+pub(crate) struct Group {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) open: Arc<Open>,
+    /// The name of the connection's limit.
+    pub(crate) scope: String,
+    pub(crate) rows: Vec<ChunkRow>,
+}
+
+/// A row with what its submit came to.
+type Answered = (ChunkRow, SubmitOutcome);
+
+impl Group {
+    /// Runs to its end; `stop` is only heeded while nothing has been claimed. `slots` has one for
+    /// each request.
+    pub(crate) async fn run(
+        mut self,
+        slots: OwnedSemaphorePermit,
+        stop: CancellationToken,
+    ) -> Leftover {
+        let mut leftover = Leftover::default();
+        let Some(claims) = self.claim(&stop).await else {
+            return Leftover {
+                given_up: true,
+                ..leftover
+            };
+        };
+        let rows = std::mem::take(&mut self.rows);
+        let mut settles = Vec::new();
+        let mut told = Vec::new();
+        let mut fresh = Vec::new();
+        let expired = self.open.chunk.expires_at <= now();
+        for (row, claim) in rows.into_iter().zip(claims) {
+            match claim {
+                Claim::Fresh if expired => {
+                    settles.push(settle_row(
+                        &row,
+                        SettleOutcome::State(MessageState::ExpiredBeforeSend),
+                        "",
+                        "",
+                    ));
+                    leftover.dead.push((row, policy::EXPIRED));
+                }
+                Claim::Fresh => fresh.push(row),
+                Claim::OptedOut => {
+                    settles.push(settle_row(
+                        &row,
+                        SettleOutcome::State(MessageState::Suppressed),
+                        "opted_out",
+                        "",
+                    ));
+                }
+                Claim::Busy => leftover
+                    .again
+                    .push(Again::same_attempt(row, bus::RetryTier::S30)),
+                Claim::Interrupted(known) => {
+                    // Settled once more only so that a reply can be matched to it.
+                    settles.push(settle_row(
+                        &row,
+                        SettleOutcome::State(MessageState::InDoubt),
+                        &known.code,
+                        "",
+                    ));
+                    told.push(known);
+                }
+                Claim::Settled(known) => {
+                    if known.state == MessageState::Queued
+                        && known.attempt == self.open.chunk.attempt
+                    {
+                        // Decided as a retry by somebody who died before it was published.
+                        let tier = policy::retry_tier(self.reference(row.row), known.attempt);
+                        leftover.again.push(Again::next_attempt(row, tier));
+                    }
+                    told.push(known);
+                }
+                Claim::Unknown => leftover.dead.push((row, "unknown_message")),
+            }
+        }
+        if !settles.is_empty() {
+            told.extend(self.settle(settles).await.into_iter().filter_map(row_of));
+        }
+        self.tell(&told).await;
+        self.send(fresh, slots, &mut leftover).await;
+        leftover
+    }
+
+    async fn claim(&self, stop: &CancellationToken) -> Option<Vec<Claim>> {
+        let (shared, chunk) = (&self.shared, &self.open.chunk);
+        until_ok("claim", &shared.metrics.ledger_errors, stop, || {
+            let claim = ClaimRequest {
+                organization_id: chunk.organization_id.clone(),
+                batch: chunk.batch,
+                token: self.open.token,
+                attempt: chunk.attempt,
+                connection_id: self.open.connection.id.clone(),
+                now: now(),
+                interrupted_after_millis: shared.settings.interrupted_after_millis(),
+                redelivered: self.open.redelivered,
+                exempt_from_opt_out: chunk.exempt_from_opt_out,
+                rows: self.rows.iter().map(|row| (row.row, row.to)).collect(),
+            };
+            async move { shared.ledger.claim(&claim).await }
+        })
+        .await
+    }
+
+    /// Sends `rows` concurrently and settles their answers in as few round trips as their pace
+    /// allows: a request that hangs does not hold up its neighbours' outcomes.
+    async fn send(
+        &self,
+        rows: Vec<ChunkRow>,
+        mut slots: OwnedSemaphorePermit,
+        leftover: &mut Leftover,
+    ) {
+        let per_request = self
+            .open
+            .provider
+            .capabilities()
+            .messages_per_request
+            .max(1);
+        let mut requests = FuturesUnordered::new();
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let slot = slots.split(1);
+            let request = self.request(rows.by_ref().take(per_request).collect());
+            requests.push(async move {
+                let answered = request.await;
+                drop(slot); // as soon as this request is through, whatever its neighbours do
+                answered
+            });
+        }
+        drop(slots);
+        let mut answered: Vec<Answered> = Vec::new();
+        let mut settle_at = Instant::now();
+        loop {
+            let due = !answered.is_empty();
+            tokio::select! {
+                answer = requests.next() => match answer {
+                    Some(outcomes) => {
+                        if answered.is_empty() {
+                            settle_at = Instant::now() + SETTLE_AFTER;
+                        }
+                        answered.extend(outcomes);
+                        continue;
+                    }
+                    None => {
+                        self.conclude(std::mem::take(&mut answered), leftover).await;
+                        return;
+                    }
+                },
+                () = tokio::time::sleep_until(settle_at), if due => {}
+            }
+            self.conclude(std::mem::take(&mut answered), leftover).await;
+        }
+    }
+
+    /// One HTTP request for one or more rows.
+    async fn request(&self, rows: Vec<ChunkRow>) -> Vec<Answered> {
+        let (shared, open) = (&self.shared, &self.open);
+        let validity = open.chunk.expires_at.since(now());
+        let texts: Vec<Result<String, message::template::MissingField>> = rows
+            .iter()
+            .map(|row| {
+                let mut text = String::new();
+                open.template.render(&row.fields, &mut text).map(|()| text)
+            })
+            .collect();
+        let messages: Vec<MtMessage<'_>> = rows
+            .iter()
+            .zip(&texts)
+            .filter_map(|(row, text)| {
+                let text = text.as_deref().ok()?;
+                Some(MtMessage {
+                    reference: self.reference(row.row),
+                    to: row.to,
+                    text,
+                    validity,
+                })
+            })
+            .collect();
+        let started = Instant::now();
+        let mut outcomes = if messages.is_empty() {
+            Vec::new()
+        } else {
+            match open
+                .provider
+                .build_request(&open.connection, &messages, &shared.public_url)
+            {
+                Err(error) => {
+                    tracing::error!(connection = %open.connection.id, "{error}");
+                    vec![
+                        SubmitOutcome::AccountRefused {
+                            code: "unsendable".into()
+                        };
+                        messages.len()
+                    ]
+                }
+                Ok(request) => {
+                    shared.metrics.requests_in_flight.inc();
+                    let answer = shared.submit.submit(request).await;
+                    shared.metrics.requests_in_flight.dec();
+                    match answer {
+                        Ok(response) => open.provider.read_response(&messages, &response),
+                        Err(NoAnswer::NotSent(code)) => {
+                            vec![SubmitOutcome::Transient { code: code.into() }; messages.len()]
+                        }
+                        Err(NoAnswer::Unknown(code)) => {
+                            vec![SubmitOutcome::InDoubt { code: code.into() }; messages.len()]
+                        }
+                    }
+                }
+            }
+        };
+        let slug = open.provider.slug();
+        shared
+            .metrics
+            .submit_seconds
+            .with_label_values(&[slug])
+            .observe(started.elapsed().as_secs_f64());
+        for outcome in &outcomes {
+            shared
+                .metrics
+                .submits
+                .with_label_values(&[slug, outcome.class()])
+                .inc();
+        }
+        // Rows whose text could not be rendered take their place in between.
+        let mut given = outcomes.drain(..);
+        rows.into_iter()
+            .zip(texts)
+            .map(|(row, text)| {
+                let outcome = match text {
+                    // A provider that answers for fewer messages than it got leaves doubt.
+                    Ok(_) => given.next().unwrap_or(SubmitOutcome::InDoubt {
+                        code: "answer_incomplete".into(),
+                    }),
+                    Err(_) => SubmitOutcome::Rejected {
+                        reason: RejectReason::Other,
+                        code: "missing_field".into(),
+                    },
+                };
+                (row, outcome)
+            })
+            .collect()
+    }
+
+    /// Settles and tells what became of rows, and notes what is left to do for them.
+    async fn conclude(&self, answered: Vec<Answered>, leftover: &mut Leftover) {
+        if answered.is_empty() {
+            return;
+        }
+        let (settings, chunk) = (&self.shared.settings, &self.open.chunk);
+        let mut settles = Vec::with_capacity(answered.len());
+        let mut verdicts: Vec<(ChunkRow, Verdict)> = Vec::with_capacity(answered.len());
+        let mut rest: Option<(Duration, &'static str)> = None;
+        let mut extra = Vec::new();
+        for (row, outcome) in answered {
+            let row_rest = match &outcome {
+                SubmitOutcome::Throttled { retry_after, .. } => {
+                    Some((retry_after.unwrap_or(settings.throttled_rest), "throttled"))
+                }
+                SubmitOutcome::AccountRefused { .. } => {
+                    Some((settings.account_refused_rest, "account_refused"))
+                }
+                _ => None,
+            };
+            rest = rest.max(row_rest);
+            let reference = self.reference(row.row);
+            if let SubmitOutcome::Rejected {
+                reason: RejectReason::OptedOut,
+                code,
+            } = &outcome
+            {
+                extra.extend(self.record_opt_out(&row, code, reference).await);
+            }
+            let verdict = policy::decide(
+                &outcome,
+                reference,
+                chunk.attempt,
+                settings.attempts_max.get(),
+                chunk.expires_at,
+                now(),
+                row_rest.map_or(settings.throttled_rest, |(rest, _)| rest),
+            );
+            let provider_message_id = match outcome {
+                SubmitOutcome::Accepted {
+                    provider_message_id,
+                } => provider_message_id,
+                _ => String::new(),
+            };
+            settles.push(settle_row(
+                &row,
+                verdict.settle,
+                &verdict.code,
+                &provider_message_id,
+            ));
+            verdicts.push((row, verdict));
+        }
+        if let Some((rest, why)) = rest {
+            self.hold_back(rest, why).await;
+        }
+        let settled = self.settle(settles).await;
+        for ((row, verdict), settled) in verdicts.into_iter().zip(&settled) {
+            // A receipt may have overtaken the answer: then there is nothing to try again.
+            let state = match settled {
+                Settled::Changed(row) | Settled::Unchanged(row) => Some(row.state),
+                Settled::NeverSent(_) | Settled::Unknown => None,
+            };
+            let waits = state == Some(MessageState::Queued);
+            let gave_up = matches!(
+                state,
+                Some(MessageState::Failed | MessageState::ExpiredBeforeSend)
+            );
+            match verdict.then {
+                Then::RetryAfter(tier) if waits => {
+                    leftover.again.push(Again::next_attempt(row, tier))
+                }
+                Then::ComeBackAfter(tier) if waits => {
+                    leftover.again.push(Again::same_attempt(row, tier))
+                }
+                Then::Dead(reason) if gave_up => leftover.dead.push((row, reason)),
+                Then::Done | Then::RetryAfter(_) | Then::ComeBackAfter(_) | Then::Dead(_) => {}
+            }
+        }
+        let rows: Vec<Row> = settled.into_iter().filter_map(row_of).collect();
+        self.tell_with(&rows, extra).await;
+    }
+
+    /// Returns the settled rows in order; waits for the ledger as long as it takes, because what is
+    /// known must not become a doubt.
+    async fn settle(&self, rows: Vec<SettleRow>) -> Vec<Settled> {
+        let connection = &self.open.connection;
+        let request = SettleRequest {
+            batch: self.open.chunk.batch,
+            token: self.open.token,
+            now: now(),
+            sender: (connection.organization_id.clone(), connection.sender.key()),
+            rows,
+        };
+        let never = CancellationToken::new();
+        let errors = &self.shared.metrics.ledger_errors;
+        let settled = until_ok("settle", errors, &never, || {
+            self.shared.ledger.settle(&request)
+        })
+        .await;
+        let settled = settled.unwrap_or_default();
+        for settled in &settled {
+            if let Settled::Changed(row) = settled {
+                self.shared
+                    .metrics
+                    .rows
+                    .with_label_values(&[row.state.as_str()])
+                    .inc();
+            }
+        }
+        settled
+    }
+
+    async fn tell(&self, rows: &[Row]) {
+        self.tell_with(rows, Vec::new()).await;
+    }
+
+    async fn tell_with(&self, rows: &[Row], extra: Vec<bus::Outgoing>) {
+        let mut news = tell::statuses(&self.open.chunk, rows, now());
+        news.extend(extra);
+        self.shared.publish(news).await;
+    }
+
+    /// The provider refuses this recipient because they opted out there: so they have here.
+    async fn record_opt_out(
+        &self,
+        row: &ChunkRow,
+        code: &str,
+        reference: Reference,
+    ) -> Option<bus::Outgoing> {
+        let change = OptOutChange {
+            organization_id: self.open.chunk.organization_id.clone(),
+            number: row.to,
+            kind: OptOutKind::OptOut,
+            at: now(),
+            source: OptOutSource::Provider,
+            connection_id: Some(self.open.connection.id.clone()),
+            evidence: format!("{} {code}", self.open.provider.slug()),
+        };
+        let never = CancellationToken::new();
+        let errors = &self.shared.metrics.ledger_errors;
+        let changed = until_ok("record opt-out", errors, &never, || {
+            self.shared.ledger.change_opt_out(&change)
+        })
+        .await;
+        (changed == Some(true)).then(|| tell::opt_out(&self.open.chunk, change, reference))
+    }
+
+    /// Makes the whole fleet rest on this connection. Best effort: who misses it is told 429 too.
+    async fn hold_back(&self, rest: Duration, why: &'static str) {
+        let slug = self.open.provider.slug();
+        self.shared
+            .metrics
+            .held_back
+            .with_label_values(&[slug, why])
+            .inc();
+        tracing::warn!(connection = %self.open.connection.id, provider = slug, why, ?rest, "connection rests");
+        let millis = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+        if let Err(error) = self.shared.ledger.hold_back(&self.scope, millis).await {
+            self.shared.metrics.ledger_errors.inc();
+            tracing::warn!("hold back: {error}");
+        }
+    }
+
+    fn reference(&self, row: u32) -> Reference {
+        Reference {
+            batch: self.open.chunk.batch,
+            row,
+        }
+    }
+}
+
+fn settle_row(
+    row: &ChunkRow,
+    outcome: SettleOutcome,
+    code: &str,
+    provider_message_id: &str,
+) -> SettleRow {
+    SettleRow {
+        row: row.row,
+        to: row.to,
+        outcome,
+        code: code.to_owned(),
+        provider_message_id: provider_message_id.to_owned(),
+    }
+}
+
+fn row_of(settled: Settled) -> Option<Row> {
+    match settled {
+        Settled::Changed(row) | Settled::Unchanged(row) => Some(row),
+        Settled::NeverSent(_) | Settled::Unknown => None,
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    std::time::SystemTime::now().into()
+}

@@ -1,0 +1,344 @@
+//! One connection: turns between its queues, its limit, and the launch of groups. Only one chunk at
+//! a time takes tokens; the answers of earlier groups are awaited beside it.
+
+use std::{sync::Arc, time::Duration};
+
+use bus::RetryTier;
+use ledger::QueueEntry;
+use message::{Connection, ConnectionId, chunk::ChunkRow};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Shared,
+    group::{Group, now},
+    pacing::Pacing,
+    run::Run,
+    turns::{Turn, Turns},
+};
+
+/// How long the lane waits for tokens before it looks up: for express, a stop, a new list.
+const LOOK_UP: Duration = Duration::from_millis(250);
+
+pub(crate) struct Lane {
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    queues: watch::Receiver<Vec<QueueEntry>>,
+    turns: Turns,
+    pacing: Pacing,
+    slots: Arc<Semaphore>,
+    running: TaskTracker,
+}
+
+impl Lane {
+    /// Serves the connection's queues until `stop` or until the list is given up; then waits for
+    /// what it launched.
+    pub(crate) async fn serve(
+        shared: Arc<Shared>,
+        id: ConnectionId,
+        queues: watch::Receiver<Vec<QueueEntry>>,
+        stop: CancellationToken,
+    ) {
+        let Some(connection) = connection_of(&shared, &id, &stop).await else {
+            return;
+        };
+        let rate = connection.segments_per_second;
+        let mut lane = Self {
+            turns: Turns::new(shared.clone(), prefetch(rate, shared.settings.prefetch)),
+            pacing: Pacing::new(
+                format!("connection:{id}"),
+                rate,
+                shared.metrics.leases.clone(),
+            ),
+            slots: Arc::new(Semaphore::new(
+                shared.settings.requests_in_flight_max.max(1),
+            )),
+            running: TaskTracker::new(),
+            shared,
+            connection,
+            queues,
+        };
+        let listed = lane.queues.borrow_and_update().clone();
+        lane.turns.set_queues(&listed);
+        lane.take_turns(&stop).await;
+        drop(lane.turns);
+        lane.running.close();
+        lane.running.wait().await;
+    }
+
+    async fn take_turns(&mut self, stop: &CancellationToken) {
+        let mut current: Option<Run> = None;
+        let mut tidied = Instant::now();
+        loop {
+            if stop.is_cancelled() {
+                break;
+            }
+            match self.queues.has_changed() {
+                Err(_) => break,
+                Ok(true) => {
+                    let listed = self.queues.borrow_and_update().clone();
+                    self.turns.set_queues(&listed);
+                }
+                Ok(false) => {}
+            }
+            if tidied.elapsed() >= self.shared.settings.idle_queue_after {
+                tidied = Instant::now();
+                self.tidy();
+            }
+            let express = self.turns.express();
+            let mut run = match (express, current.take()) {
+                (Some(turn), waiting) => {
+                    // The bulk chunk goes on afterwards; an express one is launched whole.
+                    current = waiting;
+                    if let Some(run) = self.open(turn).await {
+                        self.launch_all(run, stop).await;
+                    }
+                    continue;
+                }
+                (None, Some(run)) => run,
+                (None, None) => {
+                    let turn = tokio::select! {
+                        biased;
+                        () = stop.cancelled() => break,
+                        turn = self.turns.next() => turn,
+                        _ = self.queues.changed() => {
+                            self.queues.mark_changed();
+                            continue;
+                        }
+                        () = tokio::time::sleep(self.shared.settings.idle_queue_after) => continue,
+                    };
+                    match self.open(turn).await {
+                        Some(run) => run,
+                        None => continue,
+                    }
+                }
+            };
+            self.launch(&mut run, stop).await;
+            current = self.after_launch(run);
+        }
+        if let Some(run) = current {
+            self.running.spawn(run.finish(self.shared.clone(), None));
+        }
+    }
+
+    /// A chunk that is through, or held too long, finishes beside the lane; another goes on.
+    fn after_launch(&self, run: Run) -> Option<Run> {
+        let rest = if run.waiting.is_empty() {
+            None
+        } else if Instant::now() >= run.hold_until {
+            Some(RetryTier::S30)
+        } else {
+            return Some(run);
+        };
+        self.running.spawn(run.finish(self.shared.clone(), rest));
+        None
+    }
+
+    async fn launch_all(&mut self, mut run: Run, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            self.launch(&mut run, stop).await;
+            match self.after_launch(run) {
+                Some(more) => run = more,
+                None => return,
+            }
+        }
+        self.running.spawn(run.finish(self.shared.clone(), None));
+    }
+
+    async fn open(&self, turn: Turn) -> Option<Run> {
+        let Turn { delivery, queue } = turn;
+        // With the ledger away the claim will wait; what is known of the connection will do.
+        let known = self
+            .shared
+            .connections
+            .get(&self.connection.id)
+            .await
+            .ok()
+            .flatten();
+        let connection = known.unwrap_or_else(|| self.connection.clone());
+        let hold_until = Instant::now() + self.shared.settings.hold_max;
+        match Run::open(delivery, queue.clone(), connection, hold_until) {
+            // What has expired is only settled as such; that needs no live connection.
+            Ok(run) if !run.open.connection.is_active() && run.open.chunk.expires_at > now() => {
+                self.send_elsewhere(run).await;
+                None
+            }
+            Ok(run) => Some(run),
+            Err((delivery, poison)) => {
+                self.shared.bury(delivery, poison.reason(), &queue).await;
+                None
+            }
+        }
+    }
+
+    /// The connection was deleted while messages waited: the organisation's first active one sends
+    /// them. Without one they wait in a tier, where they cost nothing, until there is one.
+    async fn send_elsewhere(&self, run: Run) {
+        let owner = &self.connection.organization_id;
+        let to = match self.shared.ledger.connections(owner).await {
+            Ok(connections) => connections.into_iter().find(Connection::is_active),
+            Err(error) => {
+                tracing::warn!("connections of the organisation: {error}");
+                None
+            }
+        };
+        match to {
+            Some(to) => {
+                self.running.spawn(run.reroute(self.shared.clone(), to));
+            }
+            None => {
+                tracing::error!(connection = %self.connection.id, queue = run.open.queue, "deleted connection still has messages and the organisation has no other");
+                self.running
+                    .spawn(run.finish(self.shared.clone(), Some(RetryTier::M5)));
+            }
+        }
+    }
+
+    /// Launches as many rows of `run` as slots and tokens allow right now; none if no tokens came
+    /// within [`LOOK_UP`].
+    async fn launch(&mut self, run: &mut Run, stop: &CancellationToken) {
+        let per_request = run.open.provider.capabilities().messages_per_request.max(1);
+        let wanted = run.waiting.len().div_ceil(per_request);
+        let Some(mut slots) = self.acquire(wanted, stop).await else {
+            return;
+        };
+        let room = (slots.num_permits() * per_request).min(run.waiting.len());
+        let segments = |rows: &[ChunkRow]| {
+            rows.iter()
+                .map(|row| u32::from(row.segments.max(1)))
+                .sum::<u32>()
+        };
+        let candidates = &run.waiting[run.waiting.len() - room..];
+        let least = segments(&candidates[room - 1..]);
+        let until = (Instant::now() + LOOK_UP).min(run.hold_until);
+        let granted = match self
+            .pacing
+            .take(&self.shared.ledger, least, segments(candidates), until)
+            .await
+        {
+            Ok(granted) => granted,
+            Err(error) => {
+                // No limit, no sending: it fails closed.
+                self.shared.metrics.ledger_errors.inc();
+                tracing::warn!("lease: {error}");
+                tokio::time::sleep(LOOK_UP).await;
+                return;
+            }
+        };
+        let mut left = granted;
+        let mut rows = Vec::with_capacity(room);
+        while let Some(row) = run
+            .waiting
+            .pop_if(|row| rows.len() < room && u32::from(row.segments.max(1)) <= left)
+        {
+            left -= u32::from(row.segments.max(1));
+            rows.push(row);
+        }
+        self.pacing.give_back(left);
+        if rows.is_empty() {
+            return;
+        }
+        // Slots beyond what is launched go back at once.
+        let used = rows.len().div_ceil(per_request);
+        if let Some(spare) = slots
+            .num_permits()
+            .checked_sub(used)
+            .filter(|spare| *spare > 0)
+        {
+            drop(slots.split(spare));
+        }
+        self.turns.sent(run.open.chunk.class, granted - left);
+        let group = Group {
+            shared: self.shared.clone(),
+            open: run.open.clone(),
+            scope: self.pacing.scope().to_owned(),
+            rows,
+        };
+        run.launched(tokio::spawn(group.run(slots, stop.clone())));
+    }
+
+    /// A quarter of all slots or what is wanted, whichever is less; then what else is free. Waiting
+    /// for single slots would make groups of one row, each with a round trip of its own.
+    async fn acquire(
+        &self,
+        wanted: usize,
+        stop: &CancellationToken,
+    ) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let most = self.shared.settings.requests_in_flight_max.max(1);
+        let least = wanted.min(most.div_ceil(4)).max(1);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let mut slots = tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            slots = self.slots.clone().acquire_many_owned(count(least)) => slots.expect("slots are never closed"),
+        };
+        let more = wanted
+            .saturating_sub(least)
+            .min(self.slots.available_permits());
+        if let Ok(extra) = self.slots.clone().try_acquire_many_owned(count(more)) {
+            slots.merge(extra);
+        }
+        Some(slots)
+    }
+
+    /// Looks, beside the lane, whether silent queues have nothing left to wait for.
+    fn tidy(&self) {
+        for entry in self.turns.silent_for(self.shared.settings.idle_queue_after) {
+            let shared = self.shared.clone();
+            self.running.spawn(async move {
+                if let Err(error) = crate::roster::remove_if_done(&shared, &entry).await {
+                    tracing::warn!(
+                        queue = entry.name,
+                        "looking whether the queue can go: {error}"
+                    );
+                }
+            });
+        }
+    }
+}
+
+/// Chunks taken ahead: two, and as many more as a second of the rate fills, so that the answers of
+/// one chunk can be awaited while the next ones are sent.
+fn prefetch(segments_per_second: f64, most: u16) -> u16 {
+    let per_second = segments_per_second
+        / f64::from(u16::try_from(message::chunk::CHUNK_ROWS_MAX).unwrap_or(u16::MAX));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to the range first"
+    )]
+    let ahead = per_second.ceil().clamp(0.0, 1_000.0) as u16;
+    (2 + ahead).min(most.max(2))
+}
+
+/// The connection of a lane; waits for the ledger.
+async fn connection_of(
+    shared: &Shared,
+    id: &ConnectionId,
+    stop: &CancellationToken,
+) -> Option<Arc<Connection>> {
+    let errors = &shared.metrics.ledger_errors;
+    let found = crate::patience::until_ok("look up connection", errors, stop, || {
+        shared.connections.get(id)
+    })
+    .await?;
+    if found.is_none() {
+        tracing::error!(connection = %id, "queues of a connection that the ledger does not know");
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_connections_take_more_chunks_ahead_and_slow_ones_do_not_park_them() {
+        assert_eq!(prefetch(1.0, 32), 3);
+        assert_eq!(prefetch(1000.0, 32), 6);
+        assert_eq!(prefetch(1e9, 32), 32);
+    }
+}

@@ -1,0 +1,85 @@
+//! Pushes messages through each organisation's account, as fast as its limits allow and never
+//! faster.
+//!
+//! - [`roster`] learns which queues exist and keeps a lane per connection;
+//! - [`lane`] takes turns between the queues of one connection, paces, and launches groups of rows;
+//! - [`group`] is the hot part: claim, render, send, settle, tell;
+//! - [`run`] follows one chunk from its delivery to its ack;
+//! - [`submit`] is the HTTP client, [`pacing`] the limit, [`policy`] what an outcome means.
+
+mod connections;
+mod group;
+mod lane;
+mod metrics;
+mod pacing;
+mod patience;
+mod policy;
+mod roster;
+mod run;
+mod settings;
+mod submit;
+mod tell;
+mod turns;
+
+use std::sync::Arc;
+
+use bus::Bus;
+use ledger::Ledger;
+use tokio_util::sync::CancellationToken;
+
+pub use metrics::SendMetrics;
+pub use settings::Settings;
+
+/// The service: see the crate's description.
+pub struct SendWorker {
+    shared: Arc<Shared>,
+}
+
+/// What every lane and group needs.
+struct Shared {
+    settings: Settings,
+    public_url: String,
+    bus: Arc<dyn Bus>,
+    ledger: Arc<dyn Ledger>,
+    metrics: SendMetrics,
+    submit: submit::Submitter,
+    connections: connections::Connections,
+}
+
+impl SendWorker {
+    /// A worker that is not running yet. `public_url` is where providers shall send receipts.
+    ///
+    /// # Errors
+    /// If the HTTP client can not be set up.
+    pub fn new(
+        settings: Settings,
+        public_url: String,
+        bus: Arc<dyn Bus>,
+        ledger: Arc<dyn Ledger>,
+        metrics: SendMetrics,
+    ) -> anyhow::Result<Self> {
+        let submit = submit::Submitter::new(&settings)?;
+        let connections =
+            connections::Connections::new(ledger.clone(), settings.connection_cache_for);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                settings,
+                public_url,
+                bus,
+                ledger,
+                metrics,
+                submit,
+                connections,
+            }),
+        })
+    }
+
+    /// Sends until `stop` fires, then finishes what is in flight. What was taken and not yet
+    /// claimed goes back to its queue.
+    ///
+    /// # Errors
+    /// If the bus is closed under it.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        roster::Roster::new(self.shared).run(stop).await
+    }
+}

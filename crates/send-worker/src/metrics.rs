@@ -1,0 +1,70 @@
+//! Every series send-worker exports. Label values are enums and slugs, so their number is bounded.
+
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use runtime::Metrics;
+
+/// See the help texts.
+#[derive(Debug, Clone)]
+pub struct SendMetrics {
+    pub(crate) submits: IntCounterVec,
+    pub(crate) submit_seconds: HistogramVec,
+    pub(crate) requests_in_flight: IntGauge,
+    pub(crate) rows: IntCounterVec,
+    pub(crate) chunks: IntCounterVec,
+    pub(crate) queues: IntGauge,
+    pub(crate) leases: IntCounter,
+    pub(crate) held_back: IntCounterVec,
+    pub(crate) ledger_errors: IntCounter,
+    pub(crate) publish_errors: IntCounter,
+}
+
+impl SendMetrics {
+    /// Declares them.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            submits: metrics.counters(
+                "smsfleet_send_submits_total",
+                "Messages submitted, by provider and by what the answer meant.",
+                &["provider", "outcome"],
+            ),
+            submit_seconds: metrics.seconds_by(
+                "smsfleet_send_submit_seconds",
+                "Seconds from the start of a request to the end of its answer, by provider.",
+                &["provider"],
+            ),
+            requests_in_flight: metrics.gauge(
+                "smsfleet_send_requests_in_flight",
+                "Requests waiting for their answer.",
+            ),
+            rows: metrics.counters(
+                "smsfleet_send_rows_total",
+                "Rows decided by this worker, by the state or step they were put into.",
+                &["state"],
+            ),
+            chunks: metrics.counters(
+                "smsfleet_send_chunks_total",
+                "Chunks finished, by how they ended.",
+                &["end"],
+            ),
+            queues: metrics.gauge("smsfleet_send_queues", "Queues this worker consumes."),
+            leases: metrics.counter(
+                "smsfleet_send_leases_total",
+                "Times tokens of a limit were asked for.",
+            ),
+            held_back: metrics.counters(
+                "smsfleet_send_held_back_total",
+                "Times a connection was made to rest, by why.",
+                &["provider", "why"],
+            ),
+            ledger_errors: metrics.counter(
+                "smsfleet_send_ledger_errors_total",
+                "Calls to the ledger that failed and were repeated; nothing is sent meanwhile.",
+            ),
+            publish_errors: metrics.counter(
+                "smsfleet_send_publish_errors_total",
+                "Publishes that were not confirmed and were repeated.",
+            ),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! One chunk from its delivery to its ack.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bus::{Delivery, Outgoing, RetryTier, Route, SendQueue, queue};
+use ledger::QueueEntry;
+use message::{
+    Chunk, Connection,
+    chunk::{CHUNK_VERSION, ChunkRow},
+    template::Template,
+};
+use providers::Provider;
+use tokio::{task::JoinHandle, time::Instant};
+
+use crate::{Shared, group::Leftover, patience::until_ok, tell};
+
+/// A chunk that was read and can be sent.
+pub(crate) struct Open {
+    /// What it says, without its rows.
+    pub(crate) chunk: Chunk,
+    pub(crate) template: Template,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) provider: &'static dyn Provider,
+    /// Names this delivery in its claims.
+    pub(crate) token: u32,
+    pub(crate) redelivered: bool,
+    /// The queue it came from.
+    pub(crate) queue: String,
+}
+
+/// A chunk on its way: some rows launched, some not.
+pub(crate) struct Run {
+    pub(crate) open: Arc<Open>,
+    /// Rows not launched yet, the next one last.
+    pub(crate) waiting: Vec<ChunkRow>,
+    /// When what is left is handed back.
+    pub(crate) hold_until: Instant,
+    groups: Vec<JoinHandle<Leftover>>,
+    delivery: Delivery,
+}
+
+/// A row that travels again.
+#[derive(Debug)]
+pub(crate) struct Again {
+    row: ChunkRow,
+    counted: bool,
+    tier: RetryTier,
+}
+
+impl Again {
+    /// After an attempt that counted.
+    pub(crate) fn next_attempt(row: ChunkRow, tier: RetryTier) -> Self {
+        Self {
+            row,
+            counted: true,
+            tier,
+        }
+    }
+
+    /// As if it had never been tried.
+    pub(crate) fn same_attempt(row: ChunkRow, tier: RetryTier) -> Self {
+        Self {
+            row,
+            counted: false,
+            tier,
+        }
+    }
+}
+
+/// Why a chunk can not be worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Poison {
+    Malformed,
+    Version,
+    Template,
+    UnknownProvider,
+}
+
+impl Poison {
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Version => "unknown_version",
+            Self::Template => "template",
+            Self::UnknownProvider => "unknown_provider",
+        }
+    }
+}
+
+impl Run {
+    /// Reads a delivery; gives it back with the reason if that is impossible.
+    pub(crate) fn open(
+        delivery: Delivery,
+        queue: String,
+        connection: Arc<Connection>,
+        hold_until: Instant,
+    ) -> Result<Self, (Delivery, Poison)> {
+        let read = || {
+            let mut chunk: Chunk =
+                serde_json::from_slice(&delivery.body).map_err(|_| Poison::Malformed)?;
+            if chunk.v > CHUNK_VERSION {
+                return Err(Poison::Version);
+            }
+            let template = Template::compile(&chunk.text).map_err(|_| Poison::Template)?;
+            let provider =
+                providers::provider(&connection.provider).ok_or(Poison::UnknownProvider)?;
+            let mut waiting = std::mem::take(&mut chunk.rows);
+            waiting.reverse();
+            let token = fastrand::u32(1..);
+            let open = Open {
+                chunk,
+                template,
+                connection,
+                provider,
+                token,
+                redelivered: delivery.redelivered,
+                queue,
+            };
+            Ok((Arc::new(open), waiting))
+        };
+        match read() {
+            Ok((open, waiting)) => Ok(Self {
+                open,
+                waiting,
+                hold_until,
+                groups: Vec::new(),
+                delivery,
+            }),
+            Err(poison) => Err((delivery, poison)),
+        }
+    }
+
+    /// Notes a launched group.
+    pub(crate) fn launched(&mut self, group: JoinHandle<Leftover>) {
+        self.groups.push(group);
+    }
+
+    /// Waits for the launched groups, sends on what travels again, and acks; rows that were never
+    /// launched are handed back over `rest`, or, without one, come back with the whole chunk.
+    pub(crate) async fn finish(self, shared: Arc<Shared>, rest: Option<RetryTier>) {
+        let mut leftover = Leftover::default();
+        for group in self.groups {
+            // A panic ends the process, so a group that can not be joined was aborted with it.
+            let Ok(done) = group.await else { return };
+            leftover.again.extend(done.again);
+            leftover.dead.extend(done.dead);
+            leftover.given_up |= done.given_up;
+        }
+        match rest {
+            Some(tier) => leftover.again.extend(
+                self.waiting
+                    .into_iter()
+                    .rev()
+                    .map(|row| Again::same_attempt(row, tier)),
+            ),
+            None => leftover.given_up |= !self.waiting.is_empty(),
+        }
+        let mut onward = onward(&self.open, leftover.again);
+        onward.extend(dead(&self.open, leftover.dead));
+        shared.publish(onward).await;
+        let end = if leftover.given_up {
+            "given_back"
+        } else {
+            "done"
+        };
+        shared.metrics.chunks.with_label_values(&[end]).inc();
+        if leftover.given_up {
+            // Dropped unacked: it comes back, and the claims of what is done make that part inert.
+            drop(self.delivery);
+        } else {
+            self.delivery.ack().await;
+        }
+    }
+
+    /// Moves the chunk to the queue of another connection of its organisation.
+    pub(crate) async fn reroute(self, shared: Arc<Shared>, to: Connection) {
+        let Self {
+            open,
+            mut waiting,
+            delivery,
+            ..
+        } = self;
+        waiting.reverse();
+        let chunk = Chunk {
+            connection_id: to.id,
+            rows: waiting,
+            ..open.chunk.clone()
+        };
+        let queue = SendQueue {
+            organization_id: chunk.organization_id.clone(),
+            connection_id: chunk.connection_id.clone(),
+            distribution_id: chunk.distribution_id.clone(),
+            class: chunk.class,
+        };
+        let entry = QueueEntry {
+            name: queue.name(),
+            organization_id: queue.organization_id.clone(),
+            distribution_id: queue.distribution_id.clone(),
+            connection_id: queue.connection_id.clone(),
+            class: queue.class,
+            // Retries may come back a while after the last message is not worth sending any more.
+            expires_at: chunk.expires_at.plus(RetryTier::H1.delay() * 2),
+        };
+        let body = serde_json::to_vec(&chunk).expect("our own vocabulary always has a JSON form");
+        let moved = Outgoing::new(
+            Route::Queue(queue.name()),
+            delivery.message_id.clone(),
+            body,
+        );
+        let move_once = || async {
+            let declared = shared
+                .bus
+                .declare_send_queue(&queue)
+                .await
+                .map_err(|error| error.to_string())?;
+            shared
+                .ledger
+                .open_queue(&entry)
+                .await
+                .map_err(|error| error.to_string())?;
+            shared
+                .bus
+                .publish(vec![moved.clone()])
+                .await
+                .map_err(|error| error.to_string())?;
+            Ok::<_, String>(declared.settles_in)
+        };
+        let never = tokio_util::sync::CancellationToken::new();
+        let moved = until_ok("reroute", &shared.metrics.publish_errors, &never, move_once).await;
+        // A young queue does not keep what it confirms: until it does, this delivery stands for it.
+        tokio::time::sleep(moved.unwrap_or_default()).await;
+        shared.metrics.chunks.with_label_values(&["rerouted"]).inc();
+        delivery.ack().await;
+    }
+}
+
+/// A chunk per tier and attempt.
+fn onward(open: &Open, again: Vec<Again>) -> Vec<Outgoing> {
+    let mut by_way = BTreeMap::<(RetryTier, u8), Vec<ChunkRow>>::new();
+    for Again { row, counted, tier } in again {
+        let attempt = open.chunk.attempt.saturating_add(u8::from(counted));
+        by_way.entry((tier, attempt)).or_default().push(row);
+    }
+    by_way
+        .into_iter()
+        .map(|((tier, attempt), rows)| {
+            let (id, body) = tell::chunk(&open.chunk, rows, attempt);
+            Outgoing::new(
+                Route::Delayed {
+                    queue: open.queue.clone(),
+                    tier,
+                },
+                id,
+                body,
+            )
+        })
+        .collect()
+}
+
+/// A dead letter per reason.
+fn dead(open: &Open, rows: Vec<(ChunkRow, &'static str)>) -> Vec<Outgoing> {
+    let mut by_reason = BTreeMap::<&'static str, Vec<ChunkRow>>::new();
+    for (row, reason) in rows {
+        by_reason.entry(reason).or_default().push(row);
+    }
+    by_reason
+        .into_iter()
+        .map(|(reason, rows)| {
+            let (id, body) = tell::chunk(&open.chunk, rows, 1);
+            dead_letter(id, body, reason, &open.queue)
+        })
+        .collect()
+}
+
+/// A letter for `sms.dead` with the headers that every service gives its dead letters.
+pub(crate) fn dead_letter(
+    id: String,
+    body: impl Into<bytes::Bytes>,
+    reason: &str,
+    queue: &str,
+) -> Outgoing {
+    Outgoing::new(Route::Dead, id, body)
+        .with_header("reason", reason)
+        .with_header("stage", "send-worker")
+        .with_header("version", env!("CARGO_PKG_VERSION"))
+        .with_header("queue", queue)
+}
+
+impl Shared {
+    /// Publishes until confirmed: what is settled must be told before its chunk is acked.
+    pub(crate) async fn publish(&self, messages: Vec<Outgoing>) {
+        if messages.is_empty() {
+            return;
+        }
+        let never = tokio_util::sync::CancellationToken::new();
+        until_ok("publish", &self.metrics.publish_errors, &never, || {
+            self.bus.publish(messages.clone())
+        })
+        .await;
+    }
+
+    /// Moves a delivery that nobody can work on to the dead-letter queue.
+    pub(crate) async fn bury(&self, delivery: Delivery, reason: &str, from: &str) {
+        tracing::error!(
+            queue = from,
+            message_id = delivery.message_id,
+            reason,
+            "dead letter to {}",
+            queue::DEAD
+        );
+        self.metrics.chunks.with_label_values(&["dead"]).inc();
+        let letter = dead_letter(
+            delivery.message_id.clone(),
+            delivery.body.clone(),
+            reason,
+            from,
+        );
+        self.publish(vec![letter]).await;
+        delivery.ack().await;
+    }
+}

@@ -1,0 +1,61 @@
+//! Settings of `[send_worker]`; the defaults and what they mean stand in
+//! `deploy/config/smsfleet.toml`.
+
+use std::{net::SocketAddr, num::NonZeroU8, time::Duration};
+
+use serde::Deserialize;
+
+/// How send-worker sends.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    pub ops_listen: SocketAddr,
+    /// First byte written to last byte read; past it the outcome is in doubt.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    /// TCP and TLS together.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// Below the shortest keep-alive of a provider, so that no request meets a closing connection.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
+    /// Bytes of an answer that are read; a longer one is in doubt.
+    pub answer_bytes_max: usize,
+    /// Requests in flight per connection, at most.
+    pub requests_in_flight_max: usize,
+    /// Attempts a message gets before it has failed.
+    pub attempts_max: NonZeroU8,
+    /// Chunks taken ahead per queue, at most.
+    pub prefetch: u16,
+    /// How long a chunk may be held before what is left of it is handed back.
+    #[serde(with = "humantime_serde")]
+    pub hold_max: Duration,
+    /// How often the list of queues is looked at without a nudge.
+    #[serde(with = "humantime_serde")]
+    pub reconcile_every: Duration,
+    /// How long a queue must have been silent before it is looked at for removal.
+    #[serde(with = "humantime_serde")]
+    pub idle_queue_after: Duration,
+    /// The share of a connection's segments that the express class gets before all others.
+    pub express_share: f64,
+    /// How long a connection's fields are believed without asking the ledger.
+    #[serde(with = "humantime_serde")]
+    pub connection_cache_for: Duration,
+    /// How long a connection rests after its provider refused the account.
+    #[serde(with = "humantime_serde")]
+    pub account_refused_rest: Duration,
+    /// How long a connection rests after a 429 that did not say.
+    #[serde(with = "humantime_serde")]
+    pub throttled_rest: Duration,
+    /// Lets connections reach loopback and private addresses; for tests and demos only.
+    pub allow_private_hosts: bool,
+}
+
+impl Settings {
+    /// After this a claim of somebody else was interrupted: no request of theirs can be running.
+    pub(crate) fn interrupted_after_millis(&self) -> u64 {
+        let margin = Duration::from_secs(30);
+        u64::try_from((self.request_timeout + margin).as_millis()).unwrap_or(u64::MAX)
+    }
+}

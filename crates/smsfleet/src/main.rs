@@ -1,0 +1,5 @@
+//! The `smsfleet` command; see the library.
+
+fn main() -> std::process::ExitCode {
+    smsfleet::main()
+}

@@ -206,9 +206,9 @@ mod tests {
         let checked = checked(
             "Hello",
             vec![
-                recipient("+33 6 39 98 00 01", &[]),
-                recipient("0639980001", &[]),
-                recipient("+33639980002", &[]),
+                recipient("+33 6 12 00 00 01", &[]),
+                recipient("0612000001", &[]),
+                recipient("+33612000002", &[]),
             ],
         );
         assert_eq!(rules(&checked), [(1, "to", Rule::Duplicate)]);
@@ -221,8 +221,8 @@ mod tests {
         let checked = checked(
             "Hi {{name}}",
             vec![
-                recipient("+33639980001", &[]),
-                recipient("+33639980001", &[("name", "Ana")]),
+                recipient("+33612000001", &[]),
+                recipient("+33612000001", &[("name", "Ana")]),
             ],
         );
         assert_eq!(rules(&checked), [(0, "fields.name", Rule::MissingField)]);
@@ -250,10 +250,10 @@ mod tests {
         let checked = checked(
             "{{t}}",
             vec![
-                recipient("+33639980001", &[("t", " ")]),
-                recipient("+33639980002", &[("t", &"x".repeat(307))]),
-                recipient("+33639980003", &[("t", &"x".repeat(5_000))]),
-                recipient("+33639980004", &[("t", &"x".repeat(306)), ("other", "y")]),
+                recipient("+33612000001", &[("t", " ")]),
+                recipient("+33612000002", &[("t", &"x".repeat(307))]),
+                recipient("+33612000003", &[("t", &"x".repeat(5_000))]),
+                recipient("+33612000004", &[("t", &"x".repeat(306)), ("other", "y")]),
             ],
         );
         assert_eq!(

@@ -49,7 +49,7 @@ impl Fault for LedgerError {
     const OF: Backing = Backing::Ledger;
     fn advice(&self) -> Advice {
         match self {
-            Self::Unavailable(_) => Advice::Again,
+            Self::Unavailable(_) | Self::Unusable(_) => Advice::Again,
             // One organisation's damage must not hold a slot until all slots are held.
             Self::Damaged { .. } => Advice::Halt(Halt::Poison("ledger_damaged")),
             Self::Sealed { .. } => Advice::Halt(Halt::Poison("secrets_sealed")),

@@ -82,8 +82,11 @@ async fn an_interrupted_batch_keeps_the_connection_that_was_chosen_first() {
     faults.died.notified().await;
     first.shutdown_background();
     let id = ConnectionId::new("con_1").expect("an id");
-    let gone = bench.ledger.delete_connection(&organization(ORGANIZATION), &id, now());
-    assert!(gone.await.expect("there"));
+    let gone = bench
+        .ledger
+        .delete_connection(&organization(ORGANIZATION), &id, now())
+        .await;
+    assert!(gone.expect("there"));
     assert_eq!(bench.run(1).await, Decided::only("finished", 1));
     assert_eq!(bench.left("b1").await.rows_in_chunks(), [0]);
 }

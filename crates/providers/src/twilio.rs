@@ -11,7 +11,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use message::{Connection, Sender, Timestamp};
 use serde::Deserialize;
 
@@ -89,8 +89,11 @@ impl Provider for Twilio {
             .ok_or_else(|| unsendable("it has no auth token"))?
             .reveal();
         let credentials = STANDARD.encode(format!("{account_sid}:{auth_token}"));
+        let mut authorization = HeaderValue::try_from(format!("Basic {credentials}"))
+            .map_err(|_| unsendable("its credentials do not make a header"))?;
+        authorization.set_sensitive(true); // `Debug` of the request does not print it.
         Request::post(messages_url(connection))
-            .header(header::AUTHORIZATION, format!("Basic {credentials}"))
+            .header(header::AUTHORIZATION, authorization)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
             .body(submit_form(connection, message, public_url).into())

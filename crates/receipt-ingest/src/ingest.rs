@@ -100,7 +100,7 @@ impl Rounds {
                 Some(open) => open,
                 None => {
                     let prefetch = self.settings.prefetch.get();
-                    let consume = async || self.bus.consume(queue::STATUS_CALLBACKS, prefetch).await;
+                    let consume = || self.bus.consume(queue::STATUS_CALLBACKS, prefetch);
                     consumer.insert(self.patience.bus(consume).await?)
                 }
             };

@@ -65,9 +65,11 @@ impl Rounds {
         }
         let read = read(&taken, &mut kept, &self.metrics);
         let now = Timestamp::from(SystemTime::now());
-        let mut merges = stream::iter(&read.reports)
-            .map(|(batch, reports)| self.merge(*batch, reports, &taken, now))
-            .buffer_unordered(self.settings.merges_max.get());
+        let merges = read.reports.iter();
+        let merges: Vec<_> =
+            merges.map(|(batch, reports)| self.merge(*batch, reports, &taken, now)).collect();
+        let mut merges =
+            stream::iter(merges).buffer_unordered(self.settings.merges_max.get());
         let mut unfinished = Vec::new();
         while let Some(merged) = merges.next().await {
             let merged = merged?;
@@ -83,7 +85,7 @@ impl Rounds {
         if out.is_empty() {
             return Ok(());
         }
-        self.patience.bus(async || self.bus.publish(out.clone()).await).await
+        self.patience.bus(|| self.bus.publish(out.clone())).await
     }
 
     async fn merge(
@@ -134,7 +136,7 @@ impl Rounds {
             }
         }
         let found =
-            self.patience.ledger(async || self.ledger.merge(batch, &rows, now).await).await?;
+            self.patience.ledger(|| self.ledger.merge(batch, &rows, now)).await?;
         let mut news = News::new(batch, &names, now);
         for ((report, settled), index) in rows.iter().zip(found).zip(callbacks) {
             let outcome = news.add(report, settled);
@@ -158,13 +160,13 @@ impl Rounds {
             return Ok(Some(names));
         }
         let Some(record) =
-            self.patience.ledger(async || self.ledger.batch(batch).await).await?
+            self.patience.ledger(|| self.ledger.batch(batch)).await?
         else {
             return Ok(None);
         };
         let connection = self
             .patience
-            .ledger(async || self.ledger.connection(&record.connection_id).await)
+            .ledger(|| self.ledger.connection(&record.connection_id))
             .await?;
         let owner = connection.map_or_else(|| record.organization_id.clone(), |c| c.organization_id);
         Ok(Some(self.names.put(batch, Names::new(record, owner))))
@@ -183,11 +185,11 @@ impl Rounds {
             return Ok(true);
         }
         // The batch may have moved to another connection since: then its row says which.
-        let rows = self.patience.ledger(async || self.ledger.rows(batch, row, 1).await).await?;
+        let rows = self.patience.ledger(|| self.ledger.rows(batch, row, 1)).await?;
         let carrier = rows.into_iter().find(|known| known.row == row).and_then(|row| row.connection_id);
         let Some(carrier) = carrier else { return Ok(false) };
         let carrier =
-            self.patience.ledger(async || self.ledger.connection(&carrier).await).await?;
+            self.patience.ledger(|| self.ledger.connection(&carrier)).await?;
         Ok(carrier.is_some_and(|carrier| carrier.organization_id == *from))
     }
 
@@ -242,13 +244,9 @@ impl Rounds {
             .map_or(&callback.organization_id, |names| &names.organization_id)
             .clone();
         let change = opt_outs::change(organization, callback, &signal.opt_out);
-        let before = self
-            .patience
-            .ledger(async || {
-                self.ledger.standings(&change.organization_id, &[change.number]).await
-            })
-            .await?;
-        self.patience.ledger(async || self.ledger.change_opt_out(&change).await).await?;
+        let (whose, numbers) = (&change.organization_id, [change.number]);
+        let before = self.patience.ledger(|| self.ledger.standings(whose, &numbers)).await?;
+        self.patience.ledger(|| self.ledger.change_opt_out(&change)).await?;
         // Told if it is news, or if it was this very signal that made it known (then whoever
         // recorded it may have died before telling).
         let known = before.into_iter().flatten().next();

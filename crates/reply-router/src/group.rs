@@ -69,9 +69,9 @@ impl Groups {
         let people = self.read(&taken, &mut kept);
         let mut done = Done::default();
         // Different people at once; one person's messages stay in order.
-        let mut under_way = stream::iter(people.into_values())
-            .map(|said| self.person(&taken, said))
-            .buffer_unordered(self.settings.people_max.get());
+        let people: Vec<_> =
+            people.into_values().map(|said| self.person(&taken, said)).collect();
+        let mut under_way = stream::iter(people).buffer_unordered(self.settings.people_max.get());
         while let Some(person) = under_way.next().await {
             let person = person?;
             done.out.extend(person.out);
@@ -89,7 +89,7 @@ impl Groups {
         done.out.extend(kept.into_messages());
         self.publish(done.out).await?;
         for (owner, name) in &done.seen {
-            self.patience.ledger(async || self.ledger.mark_seen(owner, name).await).await?;
+            self.patience.ledger(|| self.ledger.mark_seen(owner, name)).await?;
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Groups {
         if out.is_empty() {
             return Ok(());
         }
-        self.patience.bus(async || self.bus.publish(out.clone()).await).await
+        self.patience.bus(|| self.bus.publish(out.clone())).await
     }
 
     fn bury(&self, taken: &Taken, reason: Reason, kept: &mut Kept) {

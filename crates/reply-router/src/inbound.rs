@@ -8,7 +8,7 @@ use message::{
     callback::Callback,
     event::Keyword,
     keywords,
-    opt_out::{OptOutChange, OptOutKind, OptOutSource},
+    opt_out::{OptOutChange, OptOutKind, OptOutSource, Standing},
 };
 use providers::{Inbound, Provider, ProviderOptOut};
 
@@ -52,7 +52,7 @@ impl Groups {
         let count = |outcome| {
             self.metrics.inbound.with_label_values(&[provider.slug(), outcome]).inc();
         };
-        if self.patience.ledger(async || self.ledger.was_seen(owner, &name).await).await? {
+        if self.patience.ledger(|| self.ledger.was_seen(owner, &name)).await? {
             count("duplicate");
             return Ok(Handled::default());
         }
@@ -94,14 +94,14 @@ impl Groups {
         for sender in [Some(&inbound.to), inbound.service.as_ref()].into_iter().flatten() {
             let found = self
                 .patience
-                .ledger(async || self.ledger.latest_message(owner, sender, number).await)
+                .ledger(|| self.ledger.latest_message(owner, sender, number))
                 .await?;
             // A number can send by itself and in a pool: whatever was sent last is answered.
             latest = latest.into_iter().chain(found).max_by_key(|one| one.sent_at);
         }
         let Some(conversation) = latest else { return Ok(None) };
         let key = conversation.reference.batch;
-        let batch = self.patience.ledger(async || self.ledger.batch(key).await).await?;
+        let batch = self.patience.ledger(|| self.ledger.batch(key)).await?;
         Ok(batch.map(|batch| Matched { conversation, batch }))
     }
 
@@ -131,11 +131,7 @@ impl Groups {
             connection: &callback.connection_id,
         };
         let _turn = self.turns.of(number).await;
-        let before = self
-            .patience
-            .ledger(async || self.ledger.standings(organization, &[number]).await)
-            .await?;
-        let decision = wish.decide(before.into_iter().flatten().next());
+        let decision = wish.decide(self.standing(organization, number).await?);
         let began = match decision.step {
             Step::Nothing => None,
             Step::Done(change) => Some(change),
@@ -147,10 +143,20 @@ impl Groups {
         Ok(Judged { keyword: decision.keyword, began })
     }
 
+    async fn standing(
+        &self,
+        organization: &OrganizationId,
+        number: Msisdn,
+    ) -> Result<Option<Standing>, Undone> {
+        let numbers = [number];
+        let ask = || self.ledger.standings(organization, &numbers);
+        Ok(self.patience.ledger(ask).await?.into_iter().flatten().next())
+    }
+
     /// Whether `change` is in force now: `false` if a later one is known.
     async fn write(&self, change: &OptOutChange) -> Result<bool, Undone> {
         let in_force =
-            self.patience.ledger(async || self.ledger.change_opt_out(change).await).await?;
+            self.patience.ledger(|| self.ledger.change_opt_out(change)).await?;
         if change.kind == OptOutKind::OptOut {
             let took = Timestamp::from(SystemTime::now()).since(change.at);
             self.metrics.opt_out_seconds.observe(took.as_secs_f64());
@@ -188,7 +194,7 @@ impl Groups {
         }
         let owner = &callback.organization_id;
         let connections =
-            self.patience.ledger(async || self.ledger.connections(owner).await).await?;
+            self.patience.ledger(|| self.ledger.connections(owner)).await?;
         let connection = answers::connection_to_answer_over(
             &connections,
             provider.slug(),
@@ -201,7 +207,7 @@ impl Groups {
         };
         let organization = matched.map_or(owner, |matched| &matched.batch.organization_id);
         let settings =
-            self.patience.ledger(async || self.ledger.organization(organization).await).await?;
+            self.patience.ledger(|| self.ledger.organization(organization)).await?;
         let brand = settings.brand.as_deref().unwrap_or(organization.as_str());
         let connection = &connection.id;
         let asked = Asked { organization, brand, connection, number, name, at };
@@ -220,13 +226,7 @@ impl Groups {
         let at = callback.received_at;
         let name = format!("{}:{}@{}", callback.provider, signal.code, at.as_millis());
         let _turn = self.turns.of(number).await;
-        let before = self
-            .patience
-            .ledger(async || self.ledger.standings(organization, &[number]).await)
-            .await?
-            .into_iter()
-            .flatten()
-            .next();
+        let before = self.standing(organization, number).await?;
         let mut change = OptOutChange {
             organization_id: organization.clone(),
             number,
@@ -247,7 +247,6 @@ impl Groups {
             return Ok(Vec::new());
         }
         self.metrics.opt_outs.with_label_values(&[events::word(change.kind)]).inc();
-        // The number is hashed into no name here: `name` has none, the time stands for it.
         Ok(vec![events::opt_out(&name, change, None)])
     }
 }

@@ -31,12 +31,12 @@ pub(crate) enum Undone {
 
 impl Patience {
     /// Asks the ledger until it answers.
-    pub(crate) async fn ledger<T>(
-        &self,
-        ask: impl AsyncFnMut() -> Result<T, LedgerError>,
-    ) -> Result<T, Undone> {
+    pub(crate) async fn ledger<T, F>(&self, ask: impl FnMut() -> F) -> Result<T, Undone>
+    where
+        F: Future<Output = Result<T, LedgerError>>,
+    {
         self.until_done("ledger", ask, |why| match why {
-            LedgerError::Unavailable(_) => None,
+            LedgerError::Unavailable(_) | LedgerError::Unusable(_) => None,
             LedgerError::Damaged { .. } | LedgerError::Sealed { .. } => {
                 Some(Undone::Hopeless(why.to_string()))
             }
@@ -45,10 +45,10 @@ impl Patience {
     }
 
     /// Asks the bus until it answers.
-    pub(crate) async fn bus<T>(
-        &self,
-        ask: impl AsyncFnMut() -> Result<T, BusError>,
-    ) -> Result<T, Undone> {
+    pub(crate) async fn bus<T, F>(&self, ask: impl FnMut() -> F) -> Result<T, Undone>
+    where
+        F: Future<Output = Result<T, BusError>>,
+    {
         self.until_done("bus", ask, |why| match why {
             BusError::Closed => Some(Undone::Stopped),
             // A queue of ours that is missing or broken is declared again on reconnection, or
@@ -61,12 +61,16 @@ impl Patience {
         .await
     }
 
-    async fn until_done<T, E: Display>(
+    async fn until_done<T, E, F>(
         &self,
         on: &'static str,
-        mut ask: impl AsyncFnMut() -> Result<T, E>,
+        mut ask: impl FnMut() -> F,
         ends: impl Fn(&E) -> Option<Undone>,
-    ) -> Result<T, Undone> {
+    ) -> Result<T, Undone>
+    where
+        E: Display,
+        F: Future<Output = Result<T, E>>,
+    {
         let mut pauses = ExponentialBackoff {
             current_interval: self.first,
             initial_interval: self.first,

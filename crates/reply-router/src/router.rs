@@ -94,7 +94,7 @@ impl Groups {
                 None => {
                     let prefetch = self.settings.prefetch.get();
                     let consume =
-                        async || self.bus.consume(queue::MESSAGE_CALLBACKS, prefetch).await;
+                        || self.bus.consume(queue::MESSAGE_CALLBACKS, prefetch);
                     consumer.insert(self.patience.bus(consume).await?)
                 }
             };

@@ -66,17 +66,17 @@ pub(super) fn is_elder_setting(error: &BusError) -> bool {
         "x-message-ttl",
         "x-queue-type",
     ];
-    // `PRECONDITION_FAILED - inequivalent arg 'x-expires' for queue 'q' in vhost '/': received the
-    // value '1' of type 'signedint' but current is the value '2' of type 'signedint'`
+    // `PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received
+    // 'quorum' but current is 'classic'`; a number is `the value '1' of type 'signedint'`, and one
+    // that is missing is `none`.
     let BusError::Unusable { why, .. } = error else {
         return false;
     };
     why.split_once("inequivalent arg '")
         .and_then(|(_, rest)| rest.split_once('\''))
         .is_some_and(|(argument, rest)| {
-            MAY_DIFFER.contains(&argument)
-                && rest.contains("received the value")
-                && rest.contains("current is the value")
+            let both_have_it = !rest.contains("received none") && !rest.contains("is none");
+            MAY_DIFFER.contains(&argument) && both_have_it
         })
 }
 

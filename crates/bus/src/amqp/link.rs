@@ -164,6 +164,22 @@ impl Link {
         }
     }
 
+    /// The first connection: like [`within`](Self::within), but what no waiting mends is said at once.
+    pub(super) async fn first(&self, patience: Duration) -> Result<(), BusError> {
+        let mut state = self.state.clone();
+        let decided =
+            state.wait_for(|state| !matches!(state, State::Down(BusError::Unavailable(_))));
+        match timeout(patience, decided).await {
+            Ok(Ok(state)) => match &*state {
+                State::Down(why) => Err(why.clone()),
+                State::Up(_) => Ok(()),
+                State::Closed => Err(BusError::Closed),
+            },
+            Ok(Err(_)) => Err(BusError::Closed),
+            Err(_) => Err(self.why_down()),
+        }
+    }
+
     pub(super) fn is_up(&self) -> bool {
         matches!(&*self.state.borrow(), State::Up(live)
             if live.is_connected() && !live.connection.status().blocked())

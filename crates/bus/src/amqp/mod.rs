@@ -69,7 +69,7 @@ impl AmqpBus {
         let patience = settings.connect_timeout;
         let bus = Self::start(url, settings).await?;
         for link in &bus.links {
-            link.within(patience).await?;
+            link.first(patience).await?;
         }
         Ok(bus)
     }

@@ -78,21 +78,16 @@ fn keys<'c>(
         let keys = names.iter().filter_map(|name| connection.secret(name));
         keys.map(|key| key.reveal()).collect::<Vec<_>>()
     };
-    let settings = match headers.get(SETTINGS) {
-        None => {
-            return Ok((
-                Algorithm::HmacSha1,
-                of(&["auth_token", "auth_token_secondary"]),
-            ));
-        }
-        Some(settings) if settings.is_empty() => {
-            return Ok((
-                Algorithm::HmacSha1,
-                of(&["auth_token", "auth_token_secondary"]),
-            ));
-        }
-        Some(settings) => settings.to_str().unwrap_or_default(),
+    let Some(settings) = headers
+        .get(SETTINGS)
+        .filter(|settings| !settings.is_empty())
+    else {
+        return Ok((
+            Algorithm::HmacSha1,
+            of(&["auth_token", "auth_token_secondary"]),
+        ));
     };
+    let settings = settings.to_str().unwrap_or_default();
     let mut algorithms = settings
         .split(',')
         .filter_map(|setting| setting.trim().strip_prefix("algorithm="));

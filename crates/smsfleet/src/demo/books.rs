@@ -1,0 +1,344 @@
+//! Whether a run's books balance: pure functions over what the fleet's ledger says, what its
+//! provider's twin says, and what was expected. The twin is the only witness that is not the fleet.
+//!
+//! Nothing here is lenient. A message whose fate nobody can know (`in_doubt`) is allowed to be
+//! either way, and is counted.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Display,
+};
+
+use ledger::{Counts, Row};
+use message::{BatchKey, MessageState, Msisdn, Reference};
+use provider_sim::{AuditEntry, AuditReport};
+use serde::Serialize;
+
+use super::expect::Expected;
+
+/// A batch as the ledger has it, and what was expected of it.
+#[derive(Debug, Clone)]
+pub struct BatchBooks {
+    /// Its key, the first half of its references.
+    pub key: BatchKey,
+    /// The counters.
+    pub counts: Counts,
+    /// Every row.
+    pub rows: Vec<Row>,
+    /// One for each row that was handed over; nothing for batches that the fleet made itself.
+    pub expected: Option<Vec<Expected>>,
+}
+
+/// One thing that was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What must hold.
+    pub what: &'static str,
+    /// How many things were looked at.
+    pub looked_at: u64,
+    /// How many were wrong.
+    pub wrong: u64,
+    /// The first of them, masked.
+    pub examples: Vec<String>,
+}
+
+impl Check {
+    fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            looked_at: 0,
+            wrong: 0,
+            examples: Vec::new(),
+        }
+    }
+
+    fn look(&mut self, holds: bool, example: impl FnOnce() -> String) {
+        self.looked_at += 1;
+        if !holds {
+            self.wrong += 1;
+            if self.examples.len() < EXAMPLES_MAX {
+                self.examples.push(example());
+            }
+        }
+    }
+
+    /// Whether it holds.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.wrong == 0
+    }
+}
+
+/// How long after an acknowledged STOP a request may still have been on its way.
+pub const STOP_WORKS_WITHIN_MILLIS: u64 = 1_000;
+
+const EXAMPLES_MAX: usize = 5;
+
+/// Every check, in the order of the report.
+#[must_use]
+pub fn examine(batches: &[BatchBooks], audit: &AuditReport) -> Vec<Check> {
+    let twin = Twin::read(audit);
+    vec![
+        sums(batches),
+        recount(batches),
+        intake(batches),
+        withheld(batches, &twin),
+        nobody_twice(batches, audit, &twin),
+        nothing_missing(batches, &twin),
+        nothing_extra(batches, audit),
+        same_ends(batches, &twin),
+        stops(audit),
+    ]
+}
+
+/// The audit by reference and by person.
+struct Twin<'a> {
+    by_reference: HashMap<Reference, &'a AuditEntry>,
+    requests_of: HashMap<Msisdn, u64>,
+}
+
+impl<'a> Twin<'a> {
+    fn read(audit: &'a AuditReport) -> Self {
+        let mut twin = Self {
+            by_reference: HashMap::new(),
+            requests_of: HashMap::new(),
+        };
+        for entry in &audit.entries {
+            if let Ok(number) = Msisdn::parse(&entry.recipient) {
+                *twin.requests_of.entry(number).or_default() += u64::from(entry.requests);
+            }
+            if let Ok(reference) = entry.reference.parse::<Reference>() {
+                // Two people under one reference: `same_ends` sees one of them with a wrong number.
+                let known = twin.by_reference.entry(reference).or_insert(entry);
+                if entry.accepted > known.accepted {
+                    *known = entry;
+                }
+            }
+        }
+        twin
+    }
+
+    fn accepted(&self, reference: Reference) -> Option<&'a AuditEntry> {
+        let entry = self.by_reference.get(&reference)?;
+        (entry.accepted > 0).then_some(*entry)
+    }
+}
+
+fn sums(batches: &[BatchBooks]) -> Check {
+    let mut check = Check::new("accepted = terminal + in flight, in every batch");
+    for batch in batches {
+        let books = batch.counts.books();
+        let accepted = match &batch.expected {
+            Some(expected) => expected.iter().filter(|row| **row != Expected::Refused).count() as u64,
+            None => batch.rows.iter().filter(|row| row.state != MessageState::Invalid).count() as u64,
+        };
+        check.look(books.balance(accepted), || {
+            format!(
+                "batch {}: {accepted} accepted, {} terminal, {} in flight",
+                batch.key, books.terminal, books.in_flight
+            )
+        });
+    }
+    check
+}
+
+fn recount(batches: &[BatchBooks]) -> Check {
+    let mut check = Check::new("the counters equal a recount of the rows");
+    for batch in batches {
+        let mut recount = Counts::default();
+        for row in &batch.rows {
+            recount.add(row.state, 1);
+        }
+        for (state, counted) in batch.counts.iter() {
+            let found = recount.of(state);
+            check.look(counted == found, || {
+                format!("batch {}: {counted} {state} counted, {found} found", batch.key)
+            });
+        }
+    }
+    check
+}
+
+fn intake(batches: &[BatchBooks]) -> Check {
+    let mut check = Check::new("intake took every good row and refused every other");
+    for (batch, expected) in handed_over(batches) {
+        check.look(batch.rows.len() == expected.len(), || {
+            format!("batch {}: {} rows of {}", batch.key, batch.rows.len(), expected.len())
+        });
+        for (row, expected) in rows(batch, expected) {
+            let refused = row.state == MessageState::Invalid;
+            check.look(refused == (expected == Expected::Refused), || {
+                format!("{}: {expected:?}, and is {} {}", reference(batch, row), row.state, row.code)
+            });
+        }
+    }
+    check
+}
+
+fn withheld(batches: &[BatchBooks], twin: &Twin<'_>) -> Check {
+    let mut check = Check::new("nobody who had opted out before was texted, or even tried");
+    for (batch, expected) in handed_over(batches) {
+        for (row, expected) in rows(batch, expected) {
+            let Expected::Withheld(number) = expected else { continue };
+            let requests = twin.requests_of.get(&number).copied().unwrap_or(0);
+            let left = !row.state.never_handed_over() && row.state != MessageState::Queued;
+            check.look(requests == 0 && !left, || {
+                format!("{}: {number} is {} after {requests} requests", reference(batch, row), row.state)
+            });
+        }
+    }
+    check
+}
+
+fn nobody_twice(batches: &[BatchBooks], audit: &AuditReport, twin: &Twin<'_>) -> Check {
+    let mut check = Check::new("nobody was texted twice");
+    for entry in &audit.entries {
+        check.look(entry.accepted <= 1, || {
+            format!("{}: taken {} times", shown(entry), entry.accepted)
+        });
+    }
+    // The same person under two names of the mailing.
+    let mut texted = HashSet::new();
+    for (batch, expected) in handed_over(batches) {
+        for at in 0..expected.len() {
+            let reference = reference_at(batch, at);
+            let Some(entry) = twin.accepted(reference) else { continue };
+            check.look(texted.insert(entry.recipient.as_str()), || {
+                format!("{}: texted under another reference before", shown(entry))
+            });
+        }
+    }
+    check
+}
+
+fn nothing_missing(batches: &[BatchBooks], twin: &Twin<'_>) -> Check {
+    let mut check = Check::new("no accepted message is missing at the provider");
+    for batch in batches {
+        for row in batch.rows.iter().filter(|row| was_taken(row)) {
+            check.look(twin.accepted(reference(batch, row)).is_some(), || {
+                format!("{}: {} here, unknown there", reference(batch, row), row.state)
+            });
+        }
+    }
+    check
+}
+
+fn nothing_extra(batches: &[BatchBooks], audit: &AuditReport) -> Check {
+    let mut check = Check::new("the provider took nothing that the ledger does not know");
+    let known: HashSet<Reference> = batches
+        .iter()
+        .flat_map(|batch| batch.rows.iter().map(|row| reference(batch, row)))
+        .collect();
+    for entry in audit.entries.iter().filter(|entry| entry.accepted > 0) {
+        let is_known = entry.reference.parse().is_ok_and(|name| known.contains(&name));
+        check.look(is_known, || shown(entry));
+    }
+    check
+}
+
+/// Who got which message, and how it ended, on both sides.
+fn same_ends(batches: &[BatchBooks], twin: &Twin<'_>) -> Check {
+    let mut check = Check::new("every message the provider took has the same person and end in the ledger");
+    for batch in batches {
+        for row in &batch.rows {
+            let name = reference(batch, row);
+            let Some(entry) = twin.accepted(name) else { continue };
+            let end = entry.status.as_deref().unwrap_or_default();
+            let person = batch.expected.as_ref().and_then(|expected| expected.get(row.row as usize));
+            let same_person = match person {
+                Some(Expected::Text(number)) => number.e164() == entry.recipient,
+                Some(Expected::Withheld(_) | Expected::Refused) => false,
+                None => true,
+            };
+            check.look(same_person && same_end(row.state, end), || {
+                format!("{name}: {} here, {end} there", row.state)
+            });
+        }
+    }
+    check
+}
+
+fn stops(audit: &AuditReport) -> Check {
+    let mut check = Check::new("no request later than 1 s after an acknowledged STOP");
+    for stop in &audit.stops {
+        check.look(stop.worst_late_ms <= STOP_WORKS_WITHIN_MILLIS, || {
+            format!("{}: {} ms late", masked(&stop.recipient), stop.worst_late_ms)
+        });
+    }
+    check
+}
+
+/// Whether the ledger says that the provider took the message. The last attempt's own failure is
+/// the one failure without a receipt.
+fn was_taken(row: &Row) -> bool {
+    match row.state {
+        MessageState::Accepted
+        | MessageState::Sent
+        | MessageState::Delivered
+        | MessageState::Undelivered
+        | MessageState::Expired => true,
+        MessageState::Failed => !row.code.starts_with(ATTEMPTS_EXHAUSTED),
+        MessageState::Queued
+        | MessageState::Sending
+        | MessageState::InDoubt
+        | MessageState::Rejected
+        | MessageState::Suppressed
+        | MessageState::Invalid
+        | MessageState::Cancelled
+        | MessageState::ExpiredBeforeSend => false,
+    }
+}
+
+/// How send-worker begins the code of a message that ran out of attempts.
+const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
+
+/// Whether the provider's status of a taken message is the ledger's.
+fn same_end(state: MessageState, there: &str) -> bool {
+    match there {
+        "delivered" => state == MessageState::Delivered,
+        "undelivered" => state == MessageState::Undelivered,
+        "failed" => matches!(state, MessageState::Failed | MessageState::Expired),
+        // Receipts still under way: the ledger may be behind, never ahead.
+        "sent" => matches!(state, MessageState::Sent | MessageState::Accepted | MessageState::InDoubt | MessageState::Sending),
+        _ => matches!(state, MessageState::Accepted | MessageState::InDoubt | MessageState::Sending),
+    }
+}
+
+fn handed_over(batches: &[BatchBooks]) -> impl Iterator<Item = (&BatchBooks, &[Expected])> {
+    batches
+        .iter()
+        .filter_map(|batch| Some((batch, batch.expected.as_deref()?)))
+}
+
+/// Rows with what was expected of them.
+fn rows<'a>(batch: &'a BatchBooks, expected: &'a [Expected]) -> impl Iterator<Item = (&'a Row, Expected)> {
+    batch
+        .rows
+        .iter()
+        .filter_map(|row| Some((row, *expected.get(row.row as usize)?)))
+}
+
+fn reference(batch: &BatchBooks, row: &Row) -> Reference {
+    Reference {
+        batch: batch.key,
+        row: row.row,
+    }
+}
+
+fn reference_at(batch: &BatchBooks, at: usize) -> Reference {
+    Reference {
+        batch: batch.key,
+        row: u32::try_from(at).unwrap_or(u32::MAX),
+    }
+}
+
+fn shown(entry: &AuditEntry) -> String {
+    format!("{} to {}", entry.reference, masked(&entry.recipient))
+}
+
+fn masked(number: &str) -> impl Display {
+    Msisdn::parse(number).map_or_else(|_| "somebody".to_owned(), |number| number.to_string())
+}
+
+#[cfg(test)]
+mod tests;

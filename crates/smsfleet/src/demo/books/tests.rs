@@ -1,0 +1,217 @@
+//! Each lie that a fleet could tell, and the check that finds it.
+
+use super::*;
+
+const KEY: u64 = 7;
+
+fn number(n: u64) -> Msisdn {
+    Msisdn::from_u64(33_639_980_000 + n).expect("a number")
+}
+
+fn row(row: u32, state: MessageState) -> Row {
+    Row {
+        row,
+        state,
+        attempt: 1,
+        seq: 1,
+        to: Some(number(u64::from(row)).masked()),
+        code: String::new(),
+        provider_message_id: String::new(),
+        connection_id: None,
+        claimed_at: None,
+        changed_at: None,
+    }
+}
+
+fn entry(row: u32, status: &str) -> AuditEntry {
+    AuditEntry {
+        account: "AC".into(),
+        recipient: number(u64::from(row)).e164(),
+        reference: Reference { batch: BatchKey::from_u64(KEY), row }.to_string(),
+        requests: 1,
+        accepted: 1,
+        status: Some(status.into()),
+        error_code: None,
+    }
+}
+
+/// Delivered, undelivered, withheld, refused, never taken.
+fn honest() -> (Vec<BatchBooks>, AuditReport) {
+    let mut exhausted = row(4, MessageState::Failed);
+    exhausted.code = "attempts_exhausted:connect".into();
+    let rows = vec![
+        row(0, MessageState::Delivered),
+        row(1, MessageState::Undelivered),
+        row(2, MessageState::Suppressed),
+        row(3, MessageState::Invalid),
+        exhausted,
+    ];
+    let expected = vec![
+        Expected::Text(number(0)),
+        Expected::Text(number(1)),
+        Expected::Withheld(number(2)),
+        Expected::Refused,
+        Expected::Text(number(4)),
+    ];
+    let audit = AuditReport {
+        entries: vec![entry(0, "delivered"), entry(1, "undelivered")],
+        ..AuditReport::default()
+    };
+    (vec![books(rows, Some(expected))], audit)
+}
+
+fn books(rows: Vec<Row>, expected: Option<Vec<Expected>>) -> BatchBooks {
+    let mut counts = Counts::default();
+    for row in &rows {
+        counts.add(row.state, 1);
+    }
+    BatchBooks {
+        key: BatchKey::from_u64(KEY),
+        counts,
+        rows,
+        expected,
+    }
+}
+
+/// What is found wrong after `lie`.
+fn found(lie: impl FnOnce(&mut BatchBooks, &mut AuditReport)) -> Vec<&'static str> {
+    let (mut batches, mut audit) = honest();
+    lie(&mut batches[0], &mut audit);
+    examine(&batches, &audit)
+        .into_iter()
+        .filter(|check| !check.holds())
+        .map(|check| check.what)
+        .collect()
+}
+
+/// Changes the state of a row and its counters with it.
+fn put(batch: &mut BatchBooks, at: usize, state: MessageState) {
+    batch.rows[at].state = state;
+    *batch = books(batch.rows.clone(), batch.expected.clone());
+}
+
+#[test]
+fn an_honest_run_balances() {
+    assert_eq!(found(|_, _| {}), [""; 0]);
+}
+
+#[test]
+fn a_number_texted_twice_is_found_under_one_name_and_under_two() {
+    let once_more = found(|_, audit| audit.entries[0].accepted = 2);
+    assert_eq!(once_more, ["nobody was texted twice"]);
+    let other_name = found(|batch, audit| {
+        batch.expected = Some(vec![
+            Expected::Text(number(0)),
+            Expected::Text(number(0)),
+            Expected::Withheld(number(2)),
+            Expected::Refused,
+            Expected::Text(number(4)),
+        ]);
+        audit.entries[1].recipient = number(0).e164();
+    });
+    assert_eq!(other_name, ["nobody was texted twice"]);
+}
+
+#[test]
+fn a_request_to_somebody_who_had_opted_out_is_found_even_if_it_was_refused() {
+    let what = "nobody who had opted out before was texted, or even tried";
+    let refused = found(|_, audit| {
+        audit.entries.push(AuditEntry {
+            accepted: 0,
+            status: None,
+            ..entry(2, "")
+        });
+    });
+    assert_eq!(refused, [what]);
+    let claimed = found(|batch, _| put(batch, 2, MessageState::Rejected));
+    assert_eq!(claimed, [what]);
+}
+
+#[test]
+fn a_message_that_the_provider_never_saw_is_missing() {
+    let lost = found(|_, audit| drop(audit.entries.remove(0)));
+    assert_eq!(lost, ["no accepted message is missing at the provider"]);
+    let never_taken = found(|_, audit| audit.entries[0].accepted = 0);
+    assert_eq!(never_taken, ["no accepted message is missing at the provider"]);
+}
+
+#[test]
+fn a_message_that_only_the_provider_knows_is_found() {
+    let what = "the provider took nothing that the ledger does not know";
+    assert_eq!(found(|_, audit| audit.entries.push(entry(77, "delivered"))), [what]);
+    let nameless = found(|_, audit| {
+        audit.entries.push(AuditEntry {
+            reference: String::new(),
+            ..entry(9, "sent")
+        });
+    });
+    assert_eq!(nameless, [what]);
+}
+
+#[test]
+fn another_end_or_another_person_is_found() {
+    let what = "every message the provider took has the same person and end in the ledger";
+    let end = found(|_, audit| audit.entries[0].status = Some("undelivered".into()));
+    assert_eq!(end, [what]);
+    let person = found(|_, audit| audit.entries[0].recipient = number(50).e164());
+    assert_eq!(person, [what]);
+    let retried_and_taken = found(|_, audit| audit.entries.push(entry(4, "delivered")));
+    assert_eq!(retried_and_taken, [what]);
+}
+
+#[test]
+fn counters_that_differ_from_the_rows_are_found() {
+    let miscounted = found(|batch, _| batch.counts.add(MessageState::Delivered, 1));
+    assert_eq!(
+        miscounted,
+        ["accepted = terminal + in flight, in every batch", "the counters equal a recount of the rows"]
+    );
+}
+
+#[test]
+fn a_good_row_that_was_refused_and_a_row_that_vanished_are_found() {
+    let refused = found(|batch, audit| {
+        put(batch, 0, MessageState::Invalid);
+        audit.entries.remove(0);
+    });
+    assert!(refused.contains(&"intake took every good row and refused every other"), "{refused:?}");
+    let vanished = found(|batch, _| {
+        let rows = batch.rows[..4].to_vec();
+        *batch = books(rows, batch.expected.clone());
+    });
+    assert!(vanished.contains(&"intake took every good row and refused every other"), "{vanished:?}");
+    assert!(vanished.contains(&"accepted = terminal + in flight, in every batch"), "{vanished:?}");
+}
+
+#[test]
+fn a_request_more_than_a_second_after_a_stop_is_found() {
+    let stop = |late| provider_sim::StopRecord {
+        recipient: number(1).e164(),
+        requests_after: 1,
+        worst_late_ms: late,
+        ..provider_sim::StopRecord::default()
+    };
+    assert_eq!(found(|_, audit| audit.stops.push(stop(1_000))), [""; 0]);
+    let late = found(|_, audit| audit.stops.push(stop(1_001)));
+    assert_eq!(late, ["no request later than 1 s after an acknowledged STOP"]);
+}
+
+#[test]
+fn a_doubt_may_be_either_way() {
+    let both = found(|batch, audit| {
+        put(batch, 0, MessageState::InDoubt);
+        put(batch, 1, MessageState::InDoubt);
+        audit.entries.remove(1);
+        audit.entries[0].status = Some("sent".into());
+    });
+    assert_eq!(both, [""; 0]);
+}
+
+#[test]
+fn an_example_never_shows_a_full_number() {
+    let (batches, mut audit) = honest();
+    audit.entries[0].accepted = 3;
+    let checks = examine(&batches, &audit);
+    let text = serde_json::to_string(&checks).expect("plain data");
+    assert!(text.contains("taken 3 times") && !text.contains("33639980"), "{text}");
+}

@@ -9,7 +9,7 @@ use message::{
     template::Template,
 };
 
-use crate::reading::DraftRow;
+use crate::rows::DraftRow;
 
 /// The rows of a batch, decided.
 #[derive(Debug, Default)]
@@ -63,7 +63,9 @@ pub(crate) fn check(rows: Vec<DraftRow>, terms: &Terms<'_>) -> Checked {
             && faults.is_empty()
         {
             if seen.insert(number) {
-                checked.good.push(chunk_row(row, number, segments, recipient, &names));
+                checked
+                    .good
+                    .push(chunk_row(row, number, segments, recipient, &names));
             } else {
                 faults.push(Refusal {
                     row: Some(row),
@@ -146,7 +148,9 @@ impl Faults {
             return None;
         }
         let segments = measure(text).segments;
-        let fits = u8::try_from(segments).ok().filter(|n| *n <= terms.segments_max);
+        let fits = u8::try_from(segments)
+            .ok()
+            .filter(|n| *n <= terms.segments_max);
         if fits.is_none() {
             let detail = format!("{segments} segments; at most {}", terms.segments_max);
             self.add("text", Rule::TextLength, detail);
@@ -212,7 +216,10 @@ mod tests {
             ],
         );
         assert_eq!(rules(&checked), [(1, "to", Rule::Duplicate)]);
-        assert_eq!(checked.good.iter().map(|r| r.row).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(
+            checked.good.iter().map(|r| r.row).collect::<Vec<_>>(),
+            [0, 2]
+        );
         assert_eq!(checked.entries[1].invalid.as_deref(), Some("duplicate:to"));
     }
 

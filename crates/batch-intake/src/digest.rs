@@ -5,10 +5,7 @@ use message::DoubtPolicy;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    reading::{DraftRow, Head},
-    refusals::hex,
-};
+use crate::{reading::Head, refusals::hex, rows::DraftRow};
 
 /// SHA-256 over every field with its length before it, so that no two contents run together.
 pub(crate) fn digest(head: &Head, rows: &[DraftRow]) -> String {

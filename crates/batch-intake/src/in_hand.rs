@@ -44,7 +44,10 @@ impl Drop for Turn<'_> {
         self.guard = None;
         self.owner.with(|turns| {
             // Only the map holds it: nobody waits, and nobody can begin to while the map is locked.
-            if turns.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            if turns
+                .get(&self.key)
+                .is_some_and(|lock| Arc::strong_count(lock) == 1)
+            {
                 turns.remove(&self.key);
             }
         });

@@ -7,18 +7,23 @@
 //! recognised by its digest, and is finished with the connection that was chosen first. Chunks that
 //! went out twice on that way are inert: a worker's claim finds their rows decided.
 
+mod cancelled;
 mod checks;
 mod chunking;
 mod connection;
+mod decide;
 mod digest;
+mod hand_on;
 mod in_hand;
+mod members;
 mod metrics;
 mod patience;
 mod reading;
 mod refusals;
+mod refuse;
+mod rows;
 mod service;
 mod settings;
-mod steps;
 mod syntax;
 
 pub use metrics::IntakeMetrics;

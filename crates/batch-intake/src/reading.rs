@@ -1,20 +1,19 @@
 //! Bytes in, a draft out. One bad field does not hide another: everything that is wrong with the
 //! batch itself is listed, and every row is read on its own.
 
-use std::{sync::LazyLock, time::Duration};
+use std::time::Duration;
 
 use message::{
-    Batch, BatchId, ConnectionId, DistributionId, DoubtPolicy, Method, OrganizationId, Recipient,
-    Refusal, Rule, Timestamp,
-    batch::{InternalBatch, RECIPIENTS_MAX},
-    template::Template,
+    BatchId, ConnectionId, DistributionId, DoubtPolicy, Method, OrganizationId, Refusal, Rule,
+    Timestamp, template::Template,
 };
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::{
+    members::{CONTRACT_DEFAULTS, Members},
     refusals::of_batch,
-    syntax::{Items, Object, broken, kind, place, shown},
+    rows::DraftRow,
+    syntax::{Object, broken, kind},
 };
 
 /// What a batch may ask for.
@@ -84,22 +83,6 @@ pub(crate) struct Internal {
     pub(crate) connection_id: ConnectionId,
     pub(crate) exempt_from_opt_out: bool,
 }
-
-/// One row: read, or what is wrong with it and its bytes, which the digest needs.
-pub(crate) type DraftRow = Result<Recipient, BadRow>;
-
-#[derive(Debug)]
-pub(crate) struct BadRow {
-    pub(crate) raw: Box<str>,
-    pub(crate) refusals: Vec<Refusal>,
-}
-
-/// Bytes a text may have before anything is filled in; ten times what ten segments hold.
-const TEXT_BYTES_MAX: usize = 16 * 1024;
-/// Placeholders a text may have: with the bound on values, this bounds what rendering can cost.
-const PLACEHOLDERS_MAX: usize = 64;
-/// Bytes a row may have.
-const ROW_BYTES_MAX: usize = 64 * 1024;
 
 const ID: &str = "1 to 64 characters of A-Z a-z 0-9 _ -";
 const BATCH_ID: &str = "1 to 128 characters of A-Z a-z 0-9 _ - . :";
@@ -238,16 +221,6 @@ impl Draft {
     }
 }
 
-/// What the contract fills in where a batch is silent, asked of the contract itself.
-static CONTRACT_DEFAULTS: LazyLock<Batch> = LazyLock::new(|| {
-    let silent = r#"{"batch":{"organization_id":"x","distribution_id":"x","batch_id":"x",
-        "method":"invite","text":"x","recipients":[]},
-        "exempt_from_opt_out":false,"connection_id":"x"}"#;
-    serde_json::from_str::<InternalBatch>(silent)
-        .expect("a batch that leaves out what may be left out is a batch")
-        .batch
-});
-
 fn late(at: Timestamp, longest: Duration, now: Timestamp) -> Option<Refusal> {
     if at <= now {
         return Some(of_batch(
@@ -263,207 +236,4 @@ fn late(at: Timestamp, longest: Duration, now: Timestamp) -> Option<Refusal> {
             format!("at most {} hours ahead", longest.as_secs() / 3600),
         )
     })
-}
-
-/// The members of one object, and what was found wrong while reading them.
-struct Members<'a> {
-    text: &'a str,
-    object: Object<'a>,
-    faults: Vec<Refusal>,
-}
-
-impl<'a> Members<'a> {
-    fn new(text: &'a str, object: Object<'a>) -> Self {
-        Self {
-            text,
-            object,
-            faults: Vec::new(),
-        }
-    }
-
-    fn fault(&mut self, field: &str, rule: Rule, detail: String) {
-        self.faults.push(of_batch(field, rule, detail));
-    }
-
-    fn find(&self, name: &str) -> Option<&'a RawValue> {
-        self.object
-            .members
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| *value)
-    }
-
-    fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
-        let found = self.find(name);
-        if found.is_none() {
-            self.fault(name, Rule::Malformed, "is missing".to_owned());
-        }
-        found
-    }
-
-    fn required<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Option<T> {
-        let raw = self.raw(name)?;
-        self.value(name, raw, expected)
-    }
-
-    /// The inner `None` is a member that was left out; the outer one a faulty member.
-    fn optional<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Option<Option<T>> {
-        match self.find(name) {
-            None => Some(None),
-            Some(raw) => self.value(name, raw, expected).map(Some),
-        }
-    }
-
-    fn value<T: DeserializeOwned>(
-        &mut self,
-        name: &str,
-        raw: &RawValue,
-        expected: &str,
-    ) -> Option<T> {
-        let value = serde_json::from_str(raw.get()).ok();
-        if value.is_none() {
-            let (found, at) = (kind(raw), place(self.text, raw));
-            let same = if expected == found { "another" } else { found };
-            self.fault(
-                name,
-                Rule::Malformed,
-                format!("expected {expected}, found {same} at {at}"),
-            );
-        }
-        value
-    }
-
-    fn template(&mut self, text: &str) -> Option<Template> {
-        let fault = if text.len() > TEXT_BYTES_MAX {
-            format!("{} bytes; at most {TEXT_BYTES_MAX}", text.len())
-        } else if text.matches("{{").count() > PLACEHOLDERS_MAX {
-            format!("more than {PLACEHOLDERS_MAX} placeholders")
-        } else {
-            match Template::compile(text) {
-                Ok(template) => return Some(template),
-                Err(fault) => fault.to_string(),
-            }
-        };
-        self.fault("text", Rule::Template, fault);
-        None
-    }
-
-    fn segments_max(&mut self, allowed: u8) -> Option<u8> {
-        let Some(raw) = self.find("max_segments") else {
-            return Some(CONTRACT_DEFAULTS.max_segments.min(allowed));
-        };
-        if serde_json::from_str::<f64>(raw.get()).is_err() {
-            return self.value("max_segments", raw, "a whole number");
-        }
-        let asked = serde_json::from_str::<u8>(raw.get()).ok();
-        let fits = asked.filter(|asked| (1..=allowed).contains(asked));
-        if fits.is_none() {
-            self.fault(
-                "max_segments",
-                Rule::SegmentLimit,
-                format!("expected 1 to {allowed}, a whole number"),
-            );
-        }
-        fits
-    }
-
-    fn rows(&mut self, raw: &RawValue) -> Vec<DraftRow> {
-        let Ok(list) = serde_json::from_str::<Items<'_, RECIPIENTS_MAX>>(raw.get()) else {
-            let detail = format!("expected an array, found {}", kind(raw));
-            self.fault("recipients", Rule::Malformed, detail);
-            return Vec::new();
-        };
-        if list.count == 0 || list.count > RECIPIENTS_MAX {
-            self.fault(
-                "recipients",
-                Rule::RecipientCount,
-                format!("{} recipients; expected 1 to {RECIPIENTS_MAX}", list.count),
-            );
-            return Vec::new();
-        }
-        (0..).zip(list.items).map(row).collect()
-    }
-
-    fn refuse_unknown(&mut self, known: &[&str]) {
-        let members = std::mem::take(&mut self.object.members);
-        for (at, (name, _)) in members.iter().enumerate() {
-            if !known.contains(&name.as_str()) {
-                self.fault(&shown(name), Rule::Malformed, "no such field".to_owned());
-            } else if members[..at].iter().any(|(earlier, _)| earlier == name) {
-                self.fault(name, Rule::Malformed, "is there twice".to_owned());
-            }
-        }
-        if self.object.more > 0 {
-            let detail = format!("{} more fields that do not exist", self.object.more);
-            self.fault("", Rule::Malformed, detail);
-        }
-    }
-}
-
-/// Reads one row by the contract's own type; only if that fails, looks for every reason.
-fn row((row, raw): (u32, &RawValue)) -> DraftRow {
-    let bad = |refusals| {
-        Err(BadRow {
-            raw: raw.get().into(),
-            refusals,
-        })
-    };
-    if raw.get().len() > ROW_BYTES_MAX {
-        let detail = format!("{} bytes; at most {ROW_BYTES_MAX}", raw.get().len());
-        return bad(vec![of_row(row, "recipients", detail)]);
-    }
-    serde_json::from_str::<Recipient>(raw.get()).or_else(|_| bad(row_faults(row, raw)))
-}
-
-fn row_faults(row: u32, raw: &RawValue) -> Vec<Refusal> {
-    let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else {
-        let detail = format!("expected an object, found {}", kind(raw));
-        return vec![of_row(row, "recipients", detail)];
-    };
-    let mut faults = Vec::new();
-    let mut expect = |field: &str, expected: &str, value: &RawValue| {
-        if kind(value) != expected {
-            let detail = format!("expected {expected}, found {}", kind(value));
-            faults.push(of_row(row, field, detail));
-        }
-    };
-    let (mut to, mut unknown) = (false, Vec::new());
-    for (name, value) in &object.members {
-        match name.as_str() {
-            "to" => {
-                to = true;
-                expect("to", "a string", value);
-            }
-            "fields" => match serde_json::from_str::<Object<'_>>(value.get()) {
-                Ok(fields) => {
-                    for (name, value) in &fields.members {
-                        expect(&format!("fields.{}", shown(name)), "a string", value);
-                    }
-                }
-                Err(_) => expect("fields", "an object", value),
-            },
-            other => unknown.push(shown(other)),
-        }
-    }
-    for name in unknown {
-        faults.push(of_row(row, &name, "no such field".to_owned()));
-    }
-    if !to {
-        faults.push(of_row(row, "to", "is missing".to_owned()));
-    }
-    if faults.is_empty() {
-        // A member twice, or a broken escape in a value: rare enough to go without a name.
-        let detail = "not a recipient: a field is there twice or a string is broken".to_owned();
-        faults.push(of_row(row, "recipients", detail));
-    }
-    faults
-}
-
-fn of_row(row: u32, field: &str, detail: String) -> Refusal {
-    Refusal {
-        row: Some(row),
-        field: field.to_owned(),
-        rule: Rule::Malformed,
-        detail,
-    }
 }

@@ -108,7 +108,14 @@ mod tests {
                 ..of_batch("to", Rule::InvalidNumber, "not a number".to_owned())
             })
             .collect();
-        let tell = |at| events("key", &Names::default(), &refusals, Timestamp::from_millis(at));
+        let tell = |at| {
+            events(
+                "key",
+                &Names::default(),
+                &refusals,
+                Timestamp::from_millis(at),
+            )
+        };
         let (first, again) = (tell(1), tell(2));
         assert_eq!(first.len(), 10);
         let ids = |told: &[Outgoing]| -> std::collections::BTreeSet<String> {

@@ -5,7 +5,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use bus::{Bus, BusError, Consumer, Delivery, queue};
+use bus::{Bus, BusError, Consumer, Delivery, Outgoing, queue};
 use ledger::Ledger;
 use message::Timestamp;
 use tokio::sync::Semaphore;
@@ -168,6 +168,52 @@ impl Intake {
         self.publish(vec![self.dead_letter(delivery, lane, reason)])
             .await?;
         Ok(Outcome::Dead)
+    }
+}
+
+/// What every step uses.
+impl Intake {
+    /// Publishes to the fixed queues and topics, which the bus declares again by itself: here a
+    /// missing one is only another reason to wait.
+    pub(crate) async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), Halt> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let mut pause = self.patience.first;
+        loop {
+            let publish = self
+                .patience
+                .until("publish", || self.bus.publish(messages.clone()));
+            match publish.await {
+                Err(Halt::QueueGone) => self.patience.pause(&mut pause).await?,
+                other => return other,
+            }
+        }
+    }
+
+    /// Computes off the reactor, so that heartbeats go on, and only as many at once as allowed.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        compute: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Halt> {
+        let _permit = self.permit().await;
+        self.blocking(compute).await
+    }
+
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        compute: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Halt> {
+        tokio::task::spawn_blocking(compute)
+            .await
+            .map_err(|_| Halt::Poison("panic"))
+    }
+
+    pub(crate) async fn permit(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.at_work
+            .acquire()
+            .await
+            .expect("permits are never closed")
     }
 }
 

@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn broken_json_is_named_by_path_line_and_column() {
-        let broken = broken(b"{\"recipients\": [{\"to\": \"1\"},\n {\"to\": +33}]}").expect("broken");
+        let broken =
+            broken(b"{\"recipients\": [{\"to\": \"1\"},\n {\"to\": +33}]}").expect("broken");
         assert_eq!(broken.path, "recipients[1].to");
         assert!(broken.why.contains("line 2 column"), "{}", broken.why);
     }

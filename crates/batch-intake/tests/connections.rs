@@ -4,9 +4,7 @@ mod support;
 
 use bus::queue;
 use ledger::Ledger;
-use message::{
-    Class, ConnectionId, OrganizationId, Rule, connection::OrganizationSettings,
-};
+use message::{Class, ConnectionId, OrganizationId, Rule, connection::OrganizationSettings};
 use serde_json::json;
 use support::{Bench, Decided, ORGANIZATION, batch, now, text, with};
 
@@ -102,11 +100,20 @@ async fn the_fleets_own_batches_go_express_over_the_connection_they_name() {
             "connection_id": connection,
         })
     };
-    bench.hand_over_to(queue::INTERNAL_BATCHES, text(&own("b1", "con_2"))).await;
-    bench.hand_over_to(queue::INTERNAL_BATCHES, text(&own("b2", "gone"))).await;
-    bench.hand_over_to(queue::INTERNAL_BATCHES, text(&batch("b3", 1))).await;
+    bench
+        .hand_over_to(queue::INTERNAL_BATCHES, text(&own("b1", "con_2")))
+        .await;
+    bench
+        .hand_over_to(queue::INTERNAL_BATCHES, text(&own("b2", "gone")))
+        .await;
+    bench
+        .hand_over_to(queue::INTERNAL_BATCHES, text(&batch("b3", 1)))
+        .await;
     let decided = bench.run(3).await;
-    assert_eq!((decided.0.get("taken"), decided.0.get("refused")), (Some(&1), Some(&2)));
+    assert_eq!(
+        (decided.0.get("taken"), decided.0.get("refused")),
+        (Some(&1), Some(&2))
+    );
     let left = bench.left_on("b1", "con_2", Class::Express).await;
     let chunk = left.chunks.values().next().expect("one chunk");
     assert!(chunk.exempt_from_opt_out);
@@ -125,7 +132,11 @@ async fn national_numbers_are_read_by_the_organisations_region() {
         .set_organization(&organization(ORGANIZATION), &settings)
         .await
         .expect("there");
-    let national = with(batch("b1", 1), "recipients", json!([{ "to": "06 12 00 00 00", "fields": { "name": "A" } }]));
+    let national = with(
+        batch("b1", 1),
+        "recipients",
+        json!([{ "to": "06 12 00 00 00", "fields": { "name": "A" } }]),
+    );
     bench.hand_over(text(&national)).await;
     bench.run(1).await;
     let left = bench.left("b1").await;

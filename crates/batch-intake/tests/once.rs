@@ -32,14 +32,20 @@ async fn a_batch_seen_twice_is_one_batch_whatever_the_order_of_its_members() {
     assert_eq!(first.rows_in_chunks().len(), 128);
     bench.refused().await;
 
-    let Value::Object(members) = eventful() else { panic!("an object") };
+    let Value::Object(members) = eventful() else {
+        panic!("an object")
+    };
     let backwards: Vec<String> = members
         .iter()
         .rev()
         .map(|(name, value)| format!("\n \"{name}\" : {value}"))
         .collect();
-    bench.hand_over(format!("{{{}}}", backwards.join(","))).await;
-    bench.hand_over(text(&with(eventful(), "max_segments", json!(4)))).await;
+    bench
+        .hand_over(format!("{{{}}}", backwards.join(",")))
+        .await;
+    bench
+        .hand_over(text(&with(eventful(), "max_segments", json!(4))))
+        .await;
     assert_eq!(bench.run(2).await, Decided::only("repeated", 2));
     let again = bench.left("b1").await;
     assert_eq!((again.rows, again.chunks.len()), (first.rows, 0));
@@ -53,7 +59,10 @@ async fn five_copies_at_once_are_one_batch() {
         bench.hand_over(text(&eventful())).await;
     }
     let decided = bench.run(5).await;
-    assert_eq!((decided.0.get("taken"), decided.0.get("repeated")), (Some(&1), Some(&4)));
+    assert_eq!(
+        (decided.0.get("taken"), decided.0.get("repeated")),
+        (Some(&1), Some(&4))
+    );
     let queue = "sms.send.con_1.ORG_1.dist_1";
     let chunks = bench.drain(queue).await;
     let rows: usize = chunks.iter().map(|(_, chunk)| chunk.rows.len()).sum();
@@ -78,11 +87,23 @@ async fn the_same_id_with_other_content_is_refused_and_changes_nothing() {
     }
     assert_eq!(bench.run(6).await, Decided::only("refused", 6));
     let events = bench.refused().await;
-    assert!(events.iter().all(|event| event.refusals[0].rule == Rule::BatchConflict));
+    assert!(
+        events
+            .iter()
+            .all(|event| event.refusals[0].rule == Rule::BatchConflict)
+    );
     assert_eq!(bench.left("b1").await.rows.len(), 3);
     let organization = OrganizationId::new(ORGANIZATION).expect("an id");
-    let kept = bench.ledger.refused_batches(&organization).await.expect("there");
-    assert_eq!(kept.len(), 2, "the same refusal of the same batch is kept once");
+    let kept = bench
+        .ledger
+        .refused_batches(&organization)
+        .await
+        .expect("there");
+    assert_eq!(
+        kept.len(),
+        2,
+        "the same refusal of the same batch is kept once"
+    );
 }
 
 /// Kills intake at its n-th call of bus or ledger, before and after it is made, lets another one
@@ -114,7 +135,9 @@ fn whoever_dies_at_whatever_step_leaves_a_batch_that_the_next_one_finishes() {
         );
         first.spawn(intake.run(stop));
         let died = async { tokio::time::timeout(support::PATIENCE, faults.died.notified()).await };
-        outer.block_on(died).unwrap_or_else(|_| panic!("{mode:?} was never reached"));
+        outer
+            .block_on(died)
+            .unwrap_or_else(|_| panic!("{mode:?} was never reached"));
         first.shutdown_timeout(Duration::from_secs(5));
 
         outer.block_on(async {
@@ -123,7 +146,11 @@ fn whoever_dies_at_whatever_step_leaves_a_batch_that_the_next_one_finishes() {
             let left = bench.left("b1").await;
             assert!(left.published, "{mode:?}");
             assert_eq!(plain(&left.rows), plain(&undisturbed.rows), "{mode:?}");
-            assert_eq!(left.rows_in_chunks(), undisturbed.rows_in_chunks(), "{mode:?}");
+            assert_eq!(
+                left.rows_in_chunks(),
+                undisturbed.rows_in_chunks(),
+                "{mode:?}"
+            );
             assert_eq!(bench.batches_waiting().await, 0, "{mode:?}");
             let told: usize = bench.refused().await.iter().map(|e| e.refusals.len()).sum();
             assert_eq!(told, 2, "{mode:?}");
@@ -133,7 +160,9 @@ fn whoever_dies_at_whatever_step_leaves_a_batch_that_the_next_one_finishes() {
 
 /// Rows without their times.
 fn plain(rows: &[ledger::Row]) -> Vec<(u32, MessageState, String)> {
-    rows.iter().map(|row| (row.row, row.state, row.code.clone())).collect()
+    rows.iter()
+        .map(|row| (row.row, row.state, row.code.clone()))
+        .collect()
 }
 
 #[tokio::test]
@@ -187,7 +216,8 @@ async fn a_queue_that_is_born_again_while_it_settles_gets_its_chunks_again() {
 }
 
 #[tokio::test]
-async fn a_distribution_cancelled_on_the_way_in_sends_nothing_and_one_cancelled_before_is_refused() {
+async fn a_distribution_cancelled_on_the_way_in_sends_nothing_and_one_cancelled_before_is_refused()
+{
     let mut bench = Bench::new().await;
     let faults = Faults::new(Mode::DieAfter(5));
     bench.hand_over(text(&batch("b1", 3))).await;
@@ -211,18 +241,37 @@ async fn a_distribution_cancelled_on_the_way_in_sends_nothing_and_one_cancelled_
         .expect("there");
     bench.hand_over(text(&batch("b2", 3))).await;
     let decided = bench.run(2).await;
-    assert_eq!((decided.0.get("cancelled"), decided.0.get("refused")), (Some(&1), Some(&1)));
+    assert_eq!(
+        (decided.0.get("cancelled"), decided.0.get("refused")),
+        (Some(&1), Some(&1))
+    );
     let left = bench.left("b1").await;
     assert!(left.chunks.is_empty());
-    assert!(left.rows.iter().all(|row| row.state == MessageState::Cancelled));
-    assert_eq!(bench.refused().await[0].refusals[0].rule, Rule::DistributionCancelled);
-    assert!(bench.ledger.batch(key("b2")).await.expect("there").is_none());
+    assert!(
+        left.rows
+            .iter()
+            .all(|row| row.state == MessageState::Cancelled)
+    );
+    assert_eq!(
+        bench.refused().await[0].refusals[0].rule,
+        Rule::DistributionCancelled
+    );
+    assert!(
+        bench
+            .ledger
+            .batch(key("b2"))
+            .await
+            .expect("there")
+            .is_none()
+    );
 }
 
 #[tokio::test]
 async fn an_interactive_batch_travels_express() {
     let bench = Bench::new().await;
-    bench.hand_over(text(&with(batch("b1", 2), "method", json!("interactive")))).await;
+    bench
+        .hand_over(text(&with(batch("b1", 2), "method", json!("interactive"))))
+        .await;
     bench.run(1).await;
     let left = bench.left_on("b1", "con_1", Class::Express).await;
     assert_eq!(left.rows_in_chunks(), [0, 1]);

@@ -20,19 +20,38 @@ async fn bytes_that_are_no_batch_are_refused_with_their_place_and_kept_as_dead_l
     let mut bench = Bench::new().await;
     let broken = r#"{"recipients": [{"to": "1"}, {"to" "2"}]}"#;
     let invalid_utf8 = b"{\"text\": \"\xff\"}".to_vec();
-    for body in [broken.as_bytes().to_vec(), invalid_utf8, b"[]".to_vec(), vec![]] {
+    for body in [
+        broken.as_bytes().to_vec(),
+        invalid_utf8,
+        b"[]".to_vec(),
+        vec![],
+    ] {
         bench.hand_over(body).await;
     }
     assert_eq!(bench.run(4).await, Decided::only("refused", 4));
     let events = bench.refused().await;
     let mut places: Vec<(String, String)> = events
         .iter()
-        .map(|event| (event.refusals[0].field.clone(), event.refusals[0].detail.clone()))
+        .map(|event| {
+            (
+                event.refusals[0].field.clone(),
+                event.refusals[0].detail.clone(),
+            )
+        })
         .collect();
     places.sort();
     assert_eq!(places.len(), 4, "{places:?}");
-    assert!(places.iter().any(|(field, why)| field == "recipients[1]" && why.contains("line 1 column")), "{places:?}");
-    assert!(places.iter().any(|(field, why)| field == "text" && why == "byte 10 is not UTF-8"));
+    assert!(
+        places
+            .iter()
+            .any(|(field, why)| field == "recipients[1]" && why.contains("line 1 column")),
+        "{places:?}"
+    );
+    assert!(
+        places
+            .iter()
+            .any(|(field, why)| field == "text" && why == "byte 10 is not UTF-8")
+    );
     let dead = bench.dead().await;
     assert!(dead.iter().all(|(reason, _)| reason == "malformed"));
     assert_eq!(dead.len(), 4);
@@ -70,7 +89,11 @@ async fn all_faults_of_a_batch_are_told_together() {
         ]
     );
     let organization = OrganizationId::new(ORGANIZATION).expect("an id");
-    let kept = bench.ledger.refused_batches(&organization).await.expect("there");
+    let kept = bench
+        .ledger
+        .refused_batches(&organization)
+        .await
+        .expect("there");
     assert_eq!((kept.len(), kept[0].refusals.len()), (1, 8));
 }
 
@@ -96,7 +119,10 @@ async fn rows_of_a_wrong_shape_are_named_and_the_others_go_on() {
     let left = bench.left("b1").await;
     assert_eq!(left.rows_in_chunks().len(), 116);
     assert_eq!(left.rows.len(), 120);
-    assert_eq!((left.rows[17].state, left.rows[17].code.as_str()), (MessageState::Invalid, "malformed:to"));
+    assert_eq!(
+        (left.rows[17].state, left.rows[17].code.as_str()),
+        (MessageState::Invalid, "malformed:to")
+    );
 }
 
 #[tokio::test]
@@ -136,14 +162,23 @@ async fn a_hundred_thousand_rows_are_one_refusal() {
     let mut bench = Bench::new().await;
     let rows = vec!["{}"; 100_000].join(",");
     let body = text(&batch("b1", 0));
-    let body = String::from_utf8(body).expect("text").replace("\"recipients\":[]", &format!("\"recipients\":[{rows}]"));
+    let body = String::from_utf8(body)
+        .expect("text")
+        .replace("\"recipients\":[]", &format!("\"recipients\":[{rows}]"));
     assert!(body.len() > 100_000);
     bench.hand_over(body).await;
     assert_eq!(bench.run(1).await, Decided::only("refused", 1));
     let events = bench.refused().await;
     assert_eq!(told(&events), [(None, "recipients", Rule::RecipientCount)]);
-    assert!(events[0].refusals[0].detail.starts_with("100000 recipients"));
-    assert!(bench.dead().await.is_empty(), "it is a batch, only too long");
+    assert!(
+        events[0].refusals[0]
+            .detail
+            .starts_with("100000 recipients")
+    );
+    assert!(
+        bench.dead().await.is_empty(),
+        "it is a batch, only too long"
+    );
 }
 
 #[tokio::test]
@@ -169,9 +204,15 @@ async fn no_number_and_no_text_is_ever_repeated_in_a_refusal() {
     bad["recipients"][1] = json!({ "to": { canary: canary }, canary: canary });
     bad["recipients"][2] = json!({ "to": format!("{canary}{canary}"), "fields": { canary: 1 } });
     bench.hand_over(text(&bad)).await;
-    bench.hand_over(text(&with(batch("b2", 1), "method", json!(canary)))).await;
-    bench.hand_over(text(&with(batch("b3", 1), canary, json!(canary)))).await;
-    bench.hand_over(format!("{{\"{canary}\": \"{canary}\" 1}}")).await;
+    bench
+        .hand_over(text(&with(batch("b2", 1), "method", json!(canary))))
+        .await;
+    bench
+        .hand_over(text(&with(batch("b3", 1), canary, json!(canary))))
+        .await;
+    bench
+        .hand_over(format!("{{\"{canary}\": \"{canary}\" 1}}"))
+        .await;
     bench.hand_over(format!("\"{canary}\"")).await;
     bench.run(5).await;
     let events = bench.refused().await;

@@ -435,8 +435,9 @@ async fn deleting_a_queue_ends_its_consumers(bus: &dyn Bus) {
 async fn a_queue_that_nobody_uses_expires(bus: &dyn Bus) {
     let queue = declared(bus).await;
     fill(bus, &queue.name(), 1).await;
-    // Without looking at it meanwhile: to some brokers that is use.
-    tokio::time::sleep(Bounds::SHORT_LEASE.lease * 3).await;
+    // Without looking at it meanwhile: to a classic queue that is use. A quorum queue looks at its
+    // own age every five seconds.
+    tokio::time::sleep(Bounds::SHORT_LEASE.lease + Duration::from_secs(8)).await;
     let gone = bus.depth(&queue.name()).await.unwrap_err();
     assert!(matches!(gone, BusError::NoSuchQueue(_)), "{gone:?}");
     let lost = bus.publish(vec![to(&queue.name(), "1")]).await.unwrap_err();
@@ -446,8 +447,8 @@ async fn a_queue_that_nobody_uses_expires(bus: &dyn Bus) {
 async fn a_queue_that_is_declared_again_and_again_lives_on(bus: &dyn Bus) {
     let queue = declared(bus).await;
     fill(bus, &queue.name(), 1).await;
-    for _ in 0..10 {
-        tokio::time::sleep(Bounds::SHORT_LEASE.lease / 3).await;
+    for _ in 0..14 {
+        tokio::time::sleep(Bounds::SHORT_LEASE.lease / 2).await;
         bus.declare_send_queue(&queue).await.unwrap();
     }
     assert_eq!(bus.depth(&queue.name()).await.unwrap(), 1);
@@ -457,7 +458,7 @@ async fn a_queue_that_is_declared_again_and_again_lives_on(bus: &dyn Bus) {
 async fn a_queue_with_a_consumer_does_not_expire(bus: &dyn Bus) {
     let queue = declared(bus).await;
     let consumer = bus.consume(&queue.name(), 1).await.unwrap();
-    tokio::time::sleep(Bounds::SHORT_LEASE.lease * 3).await;
+    tokio::time::sleep(Bounds::SHORT_LEASE.lease + Duration::from_secs(6)).await;
     assert_eq!(bus.depth(&queue.name()).await.unwrap(), 0);
     drop(consumer);
     removed(bus, &queue).await;

@@ -36,7 +36,13 @@ impl Connections {
         stale_lookups: IntCounter,
     ) -> Self {
         let remembered = Mutex::default();
-        Self { ledger, fresh_for, organizations_max, stale_lookups, remembered }
+        Self {
+            ledger,
+            fresh_for,
+            organizations_max,
+            stale_lookups,
+            remembered,
+        }
     }
 
     /// The connections of `organization`, deleted ones included; none if nobody knows it. While the
@@ -59,7 +65,12 @@ impl Connections {
         let asked = self.ledger.connections(organization).await;
         let found = match (asked, answer.take()) {
             (Ok(connections), _) => Ok(connections.into()),
-            (Err(why), Some(Answer { found: Ok(known), .. })) if !known.is_empty() => {
+            (
+                Err(why),
+                Some(Answer {
+                    found: Ok(known), ..
+                }),
+            ) if !known.is_empty() => {
                 tracing::warn!(%organization, "verifying by remembered connections: {why}");
                 self.stale_lookups.inc();
                 Ok(known)
@@ -67,18 +78,27 @@ impl Connections {
             (Err(why), _) => Err(Arc::from(why.to_string())),
         };
         // A failure is an answer too: those who waited for this one must not ask one by one.
-        *answer = Some(Answer { at: Instant::now(), found: found.clone() });
+        *answer = Some(Answer {
+            at: Instant::now(),
+            found: found.clone(),
+        });
         found
     }
 
     fn slot(&self, organization: &OrganizationId) -> Arc<Slot> {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = remembered.get(organization) {
             return slot.clone();
         }
         if remembered.len() >= self.organizations_max {
             // Strangers who try ids fill the place first; real organisations survive them.
-            remembered.retain(|_, slot| slot.try_lock().map_or(true, |answer| is_real(answer.as_ref())));
+            remembered.retain(|_, slot| {
+                slot.try_lock()
+                    .map_or(true, |answer| is_real(answer.as_ref()))
+            });
         }
         if remembered.len() >= self.organizations_max {
             remembered.clear();

@@ -50,7 +50,10 @@ impl Groups {
             tasks.spawn(collector.run(inbox, tasks.clone()));
             sender
         };
-        Self { status: start(CallbackKind::Status), message: start(CallbackKind::Message) }
+        Self {
+            status: start(CallbackKind::Status),
+            message: start(CallbackKind::Message),
+        }
     }
 
     /// Puts `callback` on the bus together with its neighbours in time and waits for the confirm.
@@ -68,7 +71,12 @@ impl Groups {
             CallbackKind::Status => &self.status,
             CallbackKind::Message => &self.message,
         };
-        let sent = inbox.send(Waiting { callback, handed_over }).await;
+        let sent = inbox
+            .send(Waiting {
+                callback,
+                handed_over,
+            })
+            .await;
         sent.map_err(|_| BusError::Closed)?;
         // The place of the local spool: when this is `Err`, the callback goes there instead and the
         // answer stays 2xx. Until it exists the provider is told 503.
@@ -128,12 +136,24 @@ struct Publisher {
 
 impl Publisher {
     async fn publish(&self, group: Vec<Waiting>) {
-        let (callbacks, waiting): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|one| (one.callback, one.handed_over)).unzip();
+        let (callbacks, waiting): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .map(|one| (one.callback, one.handed_over))
+            .unzip();
         let confirmed = self.confirmed(callbacks).await;
-        let labels = [self.kind.as_str(), if confirmed.is_ok() { "confirmed" } else { "failed" }];
+        let labels = [
+            self.kind.as_str(),
+            if confirmed.is_ok() {
+                "confirmed"
+            } else {
+                "failed"
+            },
+        ];
         self.metrics.groups.with_label_values(&labels).inc();
-        self.metrics.grouped.with_label_values(&labels).inc_by(waiting.len() as u64);
+        self.metrics
+            .grouped
+            .with_label_values(&labels)
+            .inc_by(waiting.len() as u64);
         for handed_over in waiting {
             // Whoever hung up meanwhile does not hear it; the callback is on the bus all the same.
             let _ = handed_over.send(confirmed.clone());
@@ -141,7 +161,10 @@ impl Publisher {
     }
 
     async fn confirmed(&self, callbacks: Vec<Callback>) -> Result<(), BusError> {
-        let group = CallbackGroup { v: CALLBACKS_VERSION, callbacks };
+        let group = CallbackGroup {
+            v: CALLBACKS_VERSION,
+            callbacks,
+        };
         let body = serde_json::to_vec(&group)
             .map_err(|why| BusError::Unavailable(Arc::from(format!("group not written: {why}"))))?;
         let queue = match self.kind {

@@ -21,8 +21,15 @@ struct Spent {
 
 impl LogBudget {
     pub(crate) fn new(per_second: u32) -> Self {
-        let spent = Spent { since: Instant::now(), lines: 0, held_back: 0 };
-        Self { per_second, spent: Mutex::new(spent) }
+        let spent = Spent {
+            since: Instant::now(),
+            lines: 0,
+            held_back: 0,
+        };
+        Self {
+            per_second,
+            spent: Mutex::new(spent),
+        }
     }
 
     /// Whether a line may be written at `now`; with it, how many were held back before it.

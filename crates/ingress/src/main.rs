@@ -17,7 +17,11 @@ impl Service for Process {
 
     fn configure(config: &Config) -> anyhow::Result<Self> {
         let (settings, public) = (config.section("ingress")?, config.section("public")?);
-        Ok(Self { settings, public, backing: BackingSettings::configure(config)? })
+        Ok(Self {
+            settings,
+            public,
+            backing: BackingSettings::configure(config)?,
+        })
     }
 
     fn ops_listen(&self) -> (&'static str, SocketAddr) {
@@ -29,7 +33,13 @@ impl Service for Process {
         let listener = runtime::ops::bind("ingress.listen", self.settings.listen).await?;
         let Backing { bus, ledger } = self.backing.connect(&boot, Self::NAME).await?;
         let metrics = IngressMetrics::new(&boot.metrics);
-        let ingress = Ingress::new(self.settings, self.public.urls, bus.clone(), ledger, metrics);
+        let ingress = Ingress::new(
+            self.settings,
+            self.public.urls,
+            bus.clone(),
+            ledger,
+            metrics,
+        );
         let ended = ingress.run(listener, boot.stop).await;
         bus.close().await;
         ended

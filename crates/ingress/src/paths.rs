@@ -106,8 +106,15 @@ fn difference(slot: Slot, segment: &str) -> f32 {
     match slot {
         Slot::Fixed(text) => unlike(text, segment),
         Slot::Kind => nearest(kinds(), segment).map_or(1.0, |(unlike, _)| unlike),
-        Slot::Provider => nearest(slugs(), segment).map_or(1.0, |(unlike, _)| unlike),
-        Slot::Organization => f32::from(u8::from(OrganizationId::new(segment).is_err())),
+        Slot::Provider => {
+            nearest(slugs().map(|slug| (slug, slug)), segment).map_or(1.0, |(unlike, _)| unlike)
+        }
+        Slot::Organization => {
+            // A slug is a well-formed id too, but then the id is what is missing.
+            let is_none =
+                OrganizationId::new(segment).is_err() || slugs().any(|slug| slug == segment);
+            f32::from(u8::from(is_none))
+        }
     }
 }
 
@@ -115,7 +122,9 @@ fn spell(slot: Slot, segment: Option<&str>) -> String {
     // Less alike than this and naming one would be a guess.
     const UNLIKE_MAX: f32 = 0.75;
     let alike = |found: Option<(f32, &'static str)>| {
-        found.filter(|(unlike, _)| *unlike <= UNLIKE_MAX).map(|(_, text)| text.to_owned())
+        found
+            .filter(|(unlike, _)| *unlike <= UNLIKE_MAX)
+            .map(|(_, text)| text.to_owned())
     };
     match slot {
         Slot::Fixed(text) => text.to_owned(),
@@ -123,7 +132,7 @@ fn spell(slot: Slot, segment: Option<&str>) -> String {
             .and_then(|segment| alike(nearest(kinds(), segment)))
             .unwrap_or_else(|| "{status|message}".to_owned()),
         Slot::Provider => segment
-            .and_then(|segment| alike(nearest(slugs(), segment)))
+            .and_then(|segment| alike(nearest(slugs().map(|slug| (slug, slug)), segment)))
             .unwrap_or_else(|| "{provider}".to_owned()),
         Slot::Organization => segment
             .and_then(|segment| OrganizationId::new(segment).ok())
@@ -131,19 +140,32 @@ fn spell(slot: Slot, segment: Option<&str>) -> String {
     }
 }
 
-fn kinds() -> impl Iterator<Item = &'static str> {
-    [CallbackKind::Status, CallbackKind::Message].into_iter().map(CallbackKind::as_str)
+/// The word of a kind, and what translators make of it where that looks like the other one.
+const KINDS: [(&str, CallbackKind); 6] = [
+    ("status", CallbackKind::Status),
+    ("estado", CallbackKind::Status),
+    ("zustand", CallbackKind::Status),
+    ("message", CallbackKind::Message),
+    ("mensaje", CallbackKind::Message),
+    ("nachricht", CallbackKind::Message),
+];
+
+fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KINDS.into_iter().map(|(word, kind)| (word, kind.as_str()))
 }
 
 fn slugs() -> impl Iterator<Item = &'static str> {
     PROVIDERS.iter().map(|provider| provider.slug())
 }
 
+/// How unlike the likest of `words` is, and what it stands for.
 fn nearest(
-    texts: impl Iterator<Item = &'static str>,
+    words: impl Iterator<Item = (&'static str, &'static str)>,
     segment: &str,
 ) -> Option<(f32, &'static str)> {
-    texts.map(|text| (unlike(text, segment), text)).min_by(|a, b| a.0.total_cmp(&b.0))
+    words
+        .map(|(word, stands_for)| (unlike(word, segment), stands_for))
+        .min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
 /// The edit distance without regard to case, as a share of the longer text.
@@ -168,7 +190,8 @@ fn unlike(a: &str, b: &str) -> f32 {
 mod tests {
     use super::*;
 
-    const RIGHT: &str = "/distribution-providers/v1/receive/distribution/status/twilio-sms/ORG_8mQ2";
+    const RIGHT: &str =
+        "/distribution-providers/v1/receive/distribution/status/twilio-sms/ORG_8mQ2";
 
     #[test]
     fn a_translated_or_mistyped_path_names_the_one_that_was_meant() {
@@ -192,15 +215,22 @@ mod tests {
     fn what_can_not_be_told_stands_in_braces() {
         assert_eq!(
             meant("/distribution-providers/v1/receive/distribution/message/twilio-sms").as_deref(),
-            Some("/distribution-providers/v1/receive/distribution/message/twilio-sms/{organization-id}")
+            Some(
+                "/distribution-providers/v1/receive/distribution/message/twilio-sms/{organization-id}"
+            )
         );
     }
 
     #[test]
     fn a_scanner_gets_no_hint() {
         for path in [
-            "/", "/wp-login.php", "/.env", "/api/v1/users", "/a/b/c/d/e/f/g",
-            "/cgi-bin/luci/;stok=/locale", "/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x",
+            "/",
+            "/wp-login.php",
+            "/.env",
+            "/api/v1/users",
+            "/a/b/c/d/e/f/g",
+            "/cgi-bin/luci/;stok=/locale",
+            "/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x",
         ] {
             assert_eq!(meant(path), None, "{path}");
         }
@@ -209,6 +239,9 @@ mod tests {
 
     #[test]
     fn a_path_is_logged_without_control_characters_and_without_numbers() {
-        assert_eq!(printable("/to/+33639980001\n\u{1b}[31m"), "/to/+336399#####\\n\\u{1b}[31m");
+        assert_eq!(
+            printable("/to/+33639980001\n\u{1b}[31m"),
+            "/to/+336399#####\\n\\u{1b}[31m"
+        );
     }
 }

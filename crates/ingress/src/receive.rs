@@ -66,19 +66,25 @@ async fn receive(
     request: Request,
 ) -> Response<Body> {
     let named = named.ok().and_then(|Path((slug, organization))| {
-        Some((providers::provider(&slug)?, OrganizationId::new(&organization).ok()?))
+        Some((
+            providers::provider(&slug)?,
+            OrganizationId::new(&organization).ok()?,
+        ))
     });
     let Some((provider, organization)) = named else {
         return unknown_path(State(desk.clone()), request).await;
     };
     let started = Instant::now();
-    desk.metrics.in_flight.inc();
+    let in_flight = InFlight::count(&desk.metrics);
     let taken = take(desk, kind, provider, &organization, request).await;
-    desk.metrics.in_flight.dec();
+    drop(in_flight);
 
     let labels = [provider.slug(), kind.as_str()];
     let outcome = taken.as_ref().map_or_else(Refused::outcome, |()| "taken");
-    desk.metrics.callbacks.with_label_values(&[labels[0], labels[1], outcome]).inc();
+    desk.metrics
+        .callbacks
+        .with_label_values(&[labels[0], labels[1], outcome])
+        .inc();
     match taken {
         Ok(()) => {
             let seconds = desk.metrics.callback_seconds.with_label_values(&labels);
@@ -97,6 +103,22 @@ async fn receive(
     }
 }
 
+/// Counts itself out however the callback ends, its sender hanging up included.
+struct InFlight<'a>(&'a IngressMetrics);
+
+impl<'a> InFlight<'a> {
+    fn count(metrics: &'a IngressMetrics) -> Self {
+        metrics.in_flight.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.dec();
+    }
+}
+
 /// The order is that of trust: nothing is read, and nobody waited for, before the step in front
 /// of it said yes.
 async fn take(
@@ -107,26 +129,42 @@ async fn take(
     request: Request,
 ) -> Result<(), Refused> {
     let _slot = desk.slots.try_acquire().map_err(|_| Refused::Overloaded)?;
-    let connections = desk.connections.of(organization).await.map_err(Refused::LedgerAway)?;
+    let connections = desk
+        .connections
+        .of(organization)
+        .await
+        .map_err(Refused::LedgerAway)?;
     if connections.is_empty() {
         return Err(Refused::UnknownOrganization);
     }
-    let candidates: Vec<&Connection> =
-        connections.iter().filter(|one| one.provider == provider.slug()).collect();
+    let candidates: Vec<&Connection> = connections
+        .iter()
+        .filter(|one| one.provider == provider.slug())
+        .collect();
     if candidates.is_empty() {
         return Err(Refused::NoConnection);
     }
     check_form(provider.capabilities(), &request)?;
     let request = read_whole(request, &desk.settings).await?;
     let received_at = Timestamp::from(SystemTime::now());
-    let connection = verify(provider, &candidates, &request, &desk.public_urls, received_at)?;
+    let connection = verify(
+        provider,
+        &candidates,
+        &request,
+        &desk.public_urls,
+        received_at,
+    )?;
     let callback = Callback {
         organization_id: organization.clone(),
         connection_id: connection.id.clone(),
         provider: connection.provider.clone(),
         received_at,
         method: request.method().as_str().to_owned(),
-        target: request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned(),
+        target: request
+            .uri()
+            .path_and_query()
+            .map_or("/", |target| target.as_str())
+            .to_owned(),
         content_type: content_type(request.headers()).to_owned(),
         body: request.into_body().into(),
     };
@@ -144,9 +182,17 @@ fn check_form(capabilities: &'static Capabilities, request: &Request) -> Result<
     }
     // A GET has its parameters in the query, and no content to have a type.
     let has_body = request.method() != axum::http::Method::GET;
-    let essence = content_type(request.headers()).split(';').next().unwrap_or_default().trim();
+    let essence = content_type(request.headers())
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     let known = capabilities.callback_content_types;
-    if has_body && !known.iter().any(|known| known.eq_ignore_ascii_case(essence)) {
+    if has_body
+        && !known
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(essence))
+    {
         return Err(Refused::WrongType);
     }
     Ok(())
@@ -154,7 +200,10 @@ fn check_form(capabilities: &'static Capabilities, request: &Request) -> Result<
 
 /// The content type as it came; empty where there is none or it is not text.
 fn content_type(headers: &HeaderMap) -> &str {
-    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 async fn read_whole(
@@ -195,19 +244,29 @@ fn verify<'c>(
             Err(why) => refused = Some(why),
         }
     }
-    Err(refused.unwrap_or(CallbackRefused::UnknownScheme { why: "no connection to check with" }))
+    Err(refused.unwrap_or(CallbackRefused::UnknownScheme {
+        why: "no connection to check with",
+    }))
 }
 
 async fn unknown_path(State(desk): State<Arc<Desk>>, request: Request) -> Response<Body> {
     let path = request.uri().path();
     let meant = paths::meant(path);
     let near_miss = if meant.is_some() { "true" } else { "false" };
-    desk.metrics.unknown_paths.with_label_values(&[near_miss]).inc();
+    desk.metrics
+        .unknown_paths
+        .with_label_values(&[near_miss])
+        .inc();
     if let Some(meant) = meant
         && let Some(held_back) = desk.lines.line(Instant::now())
     {
         let path = paths::printable(path);
-        tracing::warn!(path, meant, held_back, "callback for a path that does not exist: mistyped or translated?");
+        tracing::warn!(
+            path,
+            meant,
+            held_back,
+            "callback for a path that does not exist: mistyped or translated?"
+        );
     }
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_FOUND;
@@ -219,8 +278,9 @@ fn answer(answer: CallbackAnswer) -> Response<Body> {
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::NO_CONTENT);
     if !answer.content_type.is_empty() {
         let content_type = axum::http::HeaderValue::from_static(answer.content_type);
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type);
     }
     response
 }
-

@@ -96,7 +96,10 @@ impl Refused {
             headers.insert(header::ALLOW, allowed);
         }
         // What is left of the body would be read as the next request.
-        if matches!(self, Self::TooLarge { .. } | Self::TooSlow(_) | Self::Broken) {
+        if matches!(
+            self,
+            Self::TooLarge { .. } | Self::TooSlow(_) | Self::Broken
+        ) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -111,7 +114,9 @@ mod tests {
     fn every_unproven_origin_is_answered_403() {
         let connection = message::ConnectionId::new("C_1").expect("valid");
         for refused in [
-            CallbackRefused::Unsigned { header: "X-Twilio-Signature" },
+            CallbackRefused::Unsigned {
+                header: "X-Twilio-Signature",
+            },
             CallbackRefused::BadSignature { connection },
             CallbackRefused::Replayed,
             CallbackRefused::UnknownScheme { why: "shared key" },

@@ -46,7 +46,13 @@ impl Ingress {
         ledger: Arc<dyn Ledger>,
         metrics: IngressMetrics,
     ) -> Self {
-        Self { settings, public_urls, bus, ledger, metrics }
+        Self {
+            settings,
+            public_urls,
+            bus,
+            ledger,
+            metrics,
+        }
     }
 
     /// Serves `listener` until `stop`; then answers what is in flight and waits for its confirms.
@@ -57,7 +63,10 @@ impl Ingress {
         let collectors = TaskTracker::new();
         let places = Arc::new(Semaphore::new(self.settings.connections_max.get()));
         let open = self.metrics.connections.clone();
-        let server = Server { builder: builder(&self.settings), stop: stop.clone() };
+        let server = Server {
+            builder: builder(&self.settings),
+            stop: stop.clone(),
+        };
         let router = self.desk(&collectors);
         let connections = TaskTracker::new();
         loop {

@@ -52,20 +52,22 @@ fn opt_in(words: &[&str], vocabularies: &[&Vocabulary], opted_out: bool) -> bool
 
 /// Rule 6: a keyword on the first line, and what follows is a signature or a quoted message.
 fn signed_opt_out(text: &str, vocabularies: &[&Vocabulary]) -> bool {
-    let line_break = |c| {
-        matches!(
-            c,
-            '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}'
-        )
-    };
-    text.split(line_break)
+    if !text.contains(LINE_BREAKS) {
+        return false; // The only line has been read as the whole message.
+    }
+    let words = text
+        .split(LINE_BREAKS)
         .map(words_of)
-        .find(|words| !words.is_empty())
-        .is_some_and(|words| {
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            contains(vocabularies, |v| v.opt_out_before_signature, &words)
-        })
+        .find(|words| !words.is_empty());
+    let words = words.unwrap_or_default();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    contains(vocabularies, |v| v.opt_out_before_signature, &words)
 }
+
+/// Source: Unicode, line breaking classes BK, CR, LF and NL.
+const LINE_BREAKS: [char; 7] = [
+    '\n', '\r', '\u{B}', '\u{C}', '\u{85}', '\u{2028}', '\u{2029}',
+];
 
 /// Politeness and greetings at both ends, any number of them.
 fn without_fillers<'w, 't>(words: &'w [&'t str]) -> &'w [&'t str] {

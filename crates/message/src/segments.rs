@@ -68,9 +68,8 @@ pub fn measure(text: &str) -> Segments {
             text.chars().map(|c| u32::from(gsm7_weight(c)))
         }),
         None => {
-            let units = text.chars().map(utf16_weight).sum();
-            let wide = text.bytes().any(|byte| byte >= FOUR_BYTE_LEAD);
-            count(Encoding::Ucs2, units, wide, || {
+            let (units, pairs) = utf16_units(text);
+            count(Encoding::Ucs2, units, pairs > 0, || {
                 text.chars().map(utf16_weight)
             })
         }
@@ -104,9 +103,6 @@ pub fn gsm7_weight(c: char) -> u8 {
     }
 }
 
-/// The first byte of a UTF-8 sequence of four, which is a surrogate pair in UTF-16.
-const FOUR_BYTE_LEAD: u8 = 0xF0;
-
 /// A table, because nearly every character of nearly every text is ASCII.
 static ASCII_WEIGHTS: [u8; 128] = ascii_weights();
 
@@ -129,29 +125,39 @@ const fn ascii_weights() -> [u8; 128] {
 /// The septets of `text` and whether any character takes two; nothing if it is not GSM-7.
 fn gsm7_units(text: &str) -> Option<(u32, bool)> {
     let (mut units, mut wide) = (0u32, false);
-    let mut rest = text;
-    loop {
-        let ascii = rest.bytes().take_while(u8::is_ascii).count();
-        for byte in &rest.as_bytes()[..ascii] {
-            let weight = ASCII_WEIGHTS[usize::from(*byte)];
-            if weight == 0 {
-                return None;
+    let mut at = 0;
+    while let Some(byte) = text.as_bytes().get(at) {
+        let weight = match ASCII_WEIGHTS.get(usize::from(*byte)) {
+            Some(weight) => {
+                at += 1;
+                *weight
             }
-            units += u32::from(weight);
-            wide |= weight == 2;
-        }
-        rest = &rest[ascii..];
-        let Some(c) = rest.chars().next() else {
-            return Some((units, wide));
+            None => {
+                let c = text[at..].chars().next()?;
+                at += c.len_utf8();
+                gsm7_weight(c)
+            }
         };
-        let weight = gsm7_weight(c);
         if weight == 0 {
             return None;
         }
         units += u32::from(weight);
         wide |= weight == 2;
-        rest = &rest[c.len_utf8()..];
     }
+    Some((units, wide))
+}
+
+/// UTF-16 code units and how many characters take two, counted over the bytes, which is quicker
+/// than decoding them: a character has one byte that is no continuation.
+fn utf16_units(text: &str) -> (u32, u32) {
+    const FOUR_BYTE_LEAD: u8 = 0xF0;
+    let count = |counted: fn(&u8) -> bool| {
+        let count = text.as_bytes().iter().filter(|byte| counted(byte)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    };
+    let pairs = count(|byte| *byte >= FOUR_BYTE_LEAD);
+    let characters = count(|byte| byte & 0xC0 != 0x80);
+    (characters.saturating_add(pairs), pairs)
 }
 
 const fn utf16_weight(c: char) -> u32 {

@@ -165,7 +165,9 @@ enum Seen {
 }
 
 fn name_of(path: &Path) -> &str {
-    path.file_name().and_then(|name| name.to_str()).expect("text")
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .expect("text")
 }
 
 /// Puts a case's expected reading next to the case.
@@ -224,7 +226,9 @@ fn a_recorded_response_means_what_its_snapshot_says() {
         };
         let outcomes = provider_of(path).read_response(&[mt.borrowed()], &response_of(path));
         assert_eq!(outcomes.len(), 1, "one outcome for one message");
-        beside(path, || insta::assert_debug_snapshot!(name_of(path), outcomes[0]));
+        beside(path, || {
+            insta::assert_debug_snapshot!(name_of(path), outcomes[0])
+        });
     });
 }
 

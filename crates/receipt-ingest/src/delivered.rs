@@ -27,13 +27,20 @@ pub(crate) fn open(delivery: &Delivery) -> Result<Vec<Taken>, Box<Outgoing>> {
     struct Versioned {
         v: u8,
     }
-    let parked = delivery.header(PARKED).and_then(|times| times.parse().ok()).unwrap_or(0);
+    let parked = delivery
+        .header(PARKED)
+        .and_then(|times| times.parse().ok())
+        .unwrap_or(0);
     let forwarded = delivery.header(FORWARDED).is_some();
     match serde_json::from_slice::<CallbackGroup>(&delivery.body) {
         Ok(group) if group.v == CALLBACKS_VERSION => Ok(group
             .callbacks
             .into_iter()
-            .map(|callback| Taken { callback, parked, forwarded })
+            .map(|callback| Taken {
+                callback,
+                parked,
+                forwarded,
+            })
             .collect()),
         // A newer version may well have another shape: that is no reason to call it malformed.
         read => {
@@ -42,7 +49,12 @@ pub(crate) fn open(delivery: &Delivery) -> Result<Vec<Taken>, Box<Outgoing>> {
                 _ => Reason::UnreadableGroup,
             };
             let why = read.err().map(|why| why.classify());
-            tracing::error!(message_id = delivery.message_id, ?why, reason = reason.as_str(), "group of callbacks put with the dead letters");
+            tracing::error!(
+                message_id = delivery.message_id,
+                ?why,
+                reason = reason.as_str(),
+                "group of callbacks put with the dead letters"
+            );
             Err(Box::new(poison(delivery, reason)))
         }
     }

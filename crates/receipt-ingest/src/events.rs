@@ -52,7 +52,12 @@ pub(crate) struct News<'a> {
 
 impl<'a> News<'a> {
     pub(crate) fn new(batch: BatchKey, names: &'a Names, now: Timestamp) -> Self {
-        Self { batch, names, now, by_status: BTreeMap::new() }
+        Self {
+            batch,
+            names,
+            now,
+            by_status: BTreeMap::new(),
+        }
     }
 
     /// Takes in what merging `report` found.
@@ -76,7 +81,10 @@ impl<'a> News<'a> {
     fn tell(&mut self, row: Row) {
         // Only rows that intake refused have no number, and those are never handed over.
         let Some(to) = row.to else { return };
-        let reference = Reference { batch: self.batch, row: row.row };
+        let reference = Reference {
+            batch: self.batch,
+            row: row.row,
+        };
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
         let event = StatusEvent {
             event_id: format!("{reference}:{}", row.state),
@@ -90,7 +98,10 @@ impl<'a> News<'a> {
             connection_id: row.connection_id,
             at: row.changed_at.unwrap_or(self.now),
         };
-        self.by_status.entry(row.state).or_default().insert(row.row, event);
+        self.by_status
+            .entry(row.state)
+            .or_default()
+            .insert(row.row, event);
     }
 
     /// One message per status, or several if there are many rows.
@@ -115,7 +126,10 @@ fn message(
     let seqs = || messages.iter().map(|message| message.seq);
     let (first, last) = (seqs().min().unwrap_or(0), seqs().max().unwrap_or(0));
     let name = format!("{batch}:{status}:{first}-{last}:{}", messages.len());
-    let key = format!("{}.{}.{status}", names.organization_id, names.distribution_id);
+    let key = format!(
+        "{}.{}.{status}",
+        names.organization_id, names.distribution_id
+    );
     let event = Event::Status(StatusEvents {
         v: EVENT_VERSION,
         organization_id: names.organization_id.clone(),

@@ -32,7 +32,12 @@ impl ReceiptIngest {
         ledger: Arc<dyn Ledger>,
         metrics: ReceiptMetrics,
     ) -> Self {
-        Self { settings, bus, ledger, metrics }
+        Self {
+            settings,
+            bus,
+            ledger,
+            metrics,
+        }
     }
 
     /// Works until `stop`, then finishes the rounds under way. While the ledger or the broker is
@@ -123,7 +128,9 @@ impl Rounds {
                 for delivery in deliveries {
                     delivery.ack().await;
                 }
-                self.metrics.round_seconds.observe(started.elapsed().as_secs_f64());
+                self.metrics
+                    .round_seconds
+                    .observe(started.elapsed().as_secs_f64());
             }
             // Dropped unacked, they come back.
             Err(why) => {

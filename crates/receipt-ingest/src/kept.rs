@@ -89,8 +89,14 @@ impl Kept {
     pub(crate) fn into_messages(self) -> Vec<Outgoing> {
         let park = |(times, callbacks): (u8, _)| {
             let queue = queue::STATUS_CALLBACKS.to_owned();
-            group(Route::Delayed { queue, tier: PARKED_FOR }, callbacks)
-                .with_header(PARKED, times.to_string())
+            group(
+                Route::Delayed {
+                    queue,
+                    tier: PARKED_FOR,
+                },
+                callbacks,
+            )
+            .with_header(PARKED, times.to_string())
         };
         let bury = |(reason, callbacks)| labelled(group(Route::Dead, callbacks), reason);
         let mut messages: Vec<_> = self.parked.into_iter().map(park).collect();
@@ -104,9 +110,16 @@ impl Kept {
 }
 
 fn group(route: Route, callbacks: Vec<Callback>) -> Outgoing {
-    let group = CallbackGroup { v: CALLBACKS_VERSION, callbacks };
+    let group = CallbackGroup {
+        v: CALLBACKS_VERSION,
+        callbacks,
+    };
     let body = serde_json::to_vec(&group).expect("a group was JSON before and is again");
     // Named by its content: the same leftovers of a round that is done again have the same name.
-    let name = Sha256::digest(&body).iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let name = Sha256::digest(&body)
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
     Outgoing::new(route, name, body)
 }

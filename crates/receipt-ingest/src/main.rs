@@ -16,7 +16,10 @@ impl Service for Process {
 
     fn configure(config: &Config) -> anyhow::Result<Self> {
         let settings = config.section("receipt_ingest")?;
-        Ok(Self { settings, backing: BackingSettings::configure(config)? })
+        Ok(Self {
+            settings,
+            backing: BackingSettings::configure(config)?,
+        })
     }
 
     fn ops_listen(&self) -> (&'static str, SocketAddr) {

@@ -40,11 +40,17 @@ pub(crate) struct Remembered {
 
 impl Remembered {
     pub(crate) fn new(batches_max: usize) -> Self {
-        Self { generation_max: batches_max.div_ceil(2), generations: Mutex::default() }
+        Self {
+            generation_max: batches_max.div_ceil(2),
+            generations: Mutex::default(),
+        }
     }
 
     pub(crate) fn get(&self, batch: BatchKey) -> Option<Arc<Names>> {
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(names) = generations[0].get(&batch) {
             return Some(names.clone());
         }
@@ -55,7 +61,10 @@ impl Remembered {
 
     pub(crate) fn put(&self, batch: BatchKey, names: Names) -> Arc<Names> {
         let names = Arc::new(names);
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         Self::keep(&mut generations, self.generation_max, batch, names.clone());
         names
     }
@@ -92,7 +101,11 @@ mod tests {
         let key = BatchKey::from_u64;
         for batch in 0..100 {
             remembered.put(key(batch), names(batch));
-            assert_eq!(remembered.get(key(0)).as_deref(), Some(&names(0)), "after {batch}");
+            assert_eq!(
+                remembered.get(key(0)).as_deref(),
+                Some(&names(0)),
+                "after {batch}"
+            );
         }
         assert_eq!(remembered.get(key(50)), None);
         let generations = remembered.generations.lock().expect("no panic");

@@ -2,7 +2,8 @@
 
 use bus::{Outgoing, Route, Topic};
 use message::{
-    OrganizationId, callback::Callback,
+    OrganizationId,
+    callback::Callback,
     event::{EVENT_VERSION, Event, OptOutEvent},
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
@@ -29,7 +30,11 @@ pub(crate) fn change(
 /// The event about `change`; `distribution` is the mailing it belongs to, if that is known.
 pub(crate) fn event(change: OptOutChange, distribution: Option<&str>) -> Outgoing {
     let word = word(change.kind);
-    let key = format!("{}.{}.{word}", change.organization_id, distribution.unwrap_or("none"));
+    let key = format!(
+        "{}.{}.{word}",
+        change.organization_id,
+        distribution.unwrap_or("none")
+    );
     // Made of what the change is, so that telling it again is recognised; a hash, because the name
     // of a message may be logged anywhere and the number may not.
     let digest = Sha256::new()
@@ -39,9 +44,17 @@ pub(crate) fn event(change: OptOutChange, distribution: Option<&str>) -> Outgoin
         .chain_update(change.at.as_millis().to_be_bytes())
         .chain_update(word)
         .finalize();
-    let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let event_id = format!("{word}:{digest}");
-    let event = Event::OptOut(OptOutEvent { v: EVENT_VERSION, event_id: event_id.clone(), change });
+    let event = Event::OptOut(OptOutEvent {
+        v: EVENT_VERSION,
+        event_id: event_id.clone(),
+        change,
+    });
     let body = serde_json::to_vec(&event).expect("events have string keys only");
     Outgoing::new(Route::Topic(Topic::Events, key), event_id, body)
 }

@@ -100,3 +100,65 @@ impl Patience {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn patience() -> Patience {
+        let metrics = runtime::Metrics::new();
+        Patience {
+            first: Duration::from_millis(100),
+            longest: Duration::from_secs(5),
+            stop: CancellationToken::new(),
+            waits: metrics.counters("smsfleet_test_waits_total", "Waits.", &["on"]),
+        }
+    }
+
+    fn away() -> LedgerError {
+        LedgerError::Unavailable("connection refused".into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ledger_that_is_away_is_asked_until_it_is_back() {
+        let (patience, asked) = (patience(), Cell::new(0));
+        let answer = patience
+            .ledger(|| {
+                asked.set(asked.get() + 1);
+                std::future::ready(if asked.get() < 50 {
+                    Err(away())
+                } else {
+                    Ok(asked.get())
+                })
+            })
+            .await;
+        assert_eq!(answer.ok(), Some(50));
+        assert_eq!(patience.waits.with_label_values(&["ledger"]).get(), 49);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_the_waiting_after_one_more_attempt() {
+        let (patience, asked) = (patience(), Cell::new(0));
+        patience.stop.cancel();
+        let ask = || {
+            asked.set(asked.get() + 1);
+            std::future::ready(Err::<(), _>(away()))
+        };
+        assert!(matches!(patience.ledger(ask).await, Err(Undone::Stopped)));
+        assert_eq!(asked.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waiting_does_not_mend_is_not_waited_for() {
+        let damaged = || LedgerError::Damaged {
+            place: "row".into(),
+            why: "short".into(),
+        };
+        let answer = patience()
+            .ledger(|| std::future::ready(Err::<(), _>(damaged())))
+            .await;
+        assert!(matches!(answer, Err(Undone::Hopeless(_))));
+    }
+}

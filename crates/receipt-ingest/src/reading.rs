@@ -74,14 +74,21 @@ fn read_one(
     for reading in readings {
         match reading {
             Reading::Receipt(receipt) => {
-                metrics.receipts.with_label_values(&[slug, receipt.state.as_str()]).inc();
+                metrics
+                    .receipts
+                    .with_label_values(&[slug, receipt.state.as_str()])
+                    .inc();
                 match receipt.reference {
                     Some(reference) => read.report(index, reference, receipt),
                     None => unusable = Some(Reason::NoReference),
                 }
             }
             Reading::OptOut(opt_out) => {
-                read.signals.push(Signal { callback: index, about, opt_out });
+                read.signals.push(Signal {
+                    callback: index,
+                    about,
+                    opt_out,
+                });
             }
             Reading::Inbound(_) => forward = true,
             Reading::Unrecognised { status } => {
@@ -120,5 +127,10 @@ impl Read {
 fn word(status: &str) -> String {
     const CHARS_MAX: usize = 40;
     let harmless = |c: char| if c.is_ascii_digit() { '#' } else { c };
-    status.chars().take(CHARS_MAX).map(harmless).flat_map(char::escape_debug).collect()
+    status
+        .chars()
+        .take(CHARS_MAX)
+        .map(harmless)
+        .flat_map(char::escape_debug)
+        .collect()
 }

@@ -1,10 +1,7 @@
 //! One round: read, merge, publish. Whoever calls it acks afterwards, or, if it could not be
 //! finished, lets everything come back.
 
-use std::{
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use bus::{Bus, Delivery, Outgoing, RetryTier};
 use futures_util::{StreamExt, stream};
@@ -58,7 +55,10 @@ impl Rounds {
             match open(delivery) {
                 Ok(callbacks) => taken.extend(callbacks),
                 Err(dead) => {
-                    self.metrics.kept.with_label_values(&[reason_of(&dead)]).inc();
+                    self.metrics
+                        .kept
+                        .with_label_values(&[reason_of(&dead)])
+                        .inc();
                     out.push(*dead);
                 }
             }
@@ -66,10 +66,10 @@ impl Rounds {
         let read = read(&taken, &mut kept, &self.metrics);
         let now = Timestamp::from(SystemTime::now());
         let merges = read.reports.iter();
-        let merges: Vec<_> =
-            merges.map(|(batch, reports)| self.merge(*batch, reports, &taken, now)).collect();
-        let mut merges =
-            stream::iter(merges).buffer_unordered(self.settings.merges_max.get());
+        let merges: Vec<_> = merges
+            .map(|(batch, reports)| self.merge(*batch, reports, &taken, now))
+            .collect();
+        let mut merges = stream::iter(merges).buffer_unordered(self.settings.merges_max.get());
         let mut unfinished = Vec::new();
         while let Some(merged) = merges.next().await {
             let merged = merged?;
@@ -120,7 +120,10 @@ impl Rounds {
             self.count("unknown", reports.rows.len());
             let unknown = |index: &usize| (*index, Unfinished::Unknown);
             unfinished.extend(reports.callbacks.iter().map(unknown));
-            return Ok(Merged { events: Vec::new(), unfinished });
+            return Ok(Merged {
+                events: Vec::new(),
+                unfinished,
+            });
         };
         let (mut rows, mut callbacks) = (Vec::new(), Vec::new());
         for (report, index) in reports.rows.iter().zip(&reports.callbacks) {
@@ -135,8 +138,10 @@ impl Rounds {
                 unfinished.push((*index, Unfinished::Dead(Reason::ForeignOrganization)));
             }
         }
-        let found =
-            self.patience.ledger(|| self.ledger.merge(batch, &rows, now)).await?;
+        let found = self
+            .patience
+            .ledger(|| self.ledger.merge(batch, &rows, now))
+            .await?;
         let mut news = News::new(batch, &names, now);
         for ((report, settled), index) in rows.iter().zip(found).zip(callbacks) {
             let outcome = news.add(report, settled);
@@ -152,23 +157,25 @@ impl Rounds {
                 }
             }
         }
-        Ok(Merged { events: news.into_messages(), unfinished })
+        Ok(Merged {
+            events: news.into_messages(),
+            unfinished,
+        })
     }
 
     async fn names(&self, batch: BatchKey) -> Result<Option<Arc<Names>>, Undone> {
         if let Some(names) = self.names.get(batch) {
             return Ok(Some(names));
         }
-        let Some(record) =
-            self.patience.ledger(|| self.ledger.batch(batch)).await?
-        else {
+        let Some(record) = self.patience.ledger(|| self.ledger.batch(batch)).await? else {
             return Ok(None);
         };
         let connection = self
             .patience
             .ledger(|| self.ledger.connection(&record.connection_id))
             .await?;
-        let owner = connection.map_or_else(|| record.organization_id.clone(), |c| c.organization_id);
+        let owner =
+            connection.map_or_else(|| record.organization_id.clone(), |c| c.organization_id);
         Ok(Some(self.names.put(batch, Names::new(record, owner))))
     }
 
@@ -185,11 +192,21 @@ impl Rounds {
             return Ok(true);
         }
         // The batch may have moved to another connection since: then its row says which.
-        let rows = self.patience.ledger(|| self.ledger.rows(batch, row, 1)).await?;
-        let carrier = rows.into_iter().find(|known| known.row == row).and_then(|row| row.connection_id);
-        let Some(carrier) = carrier else { return Ok(false) };
-        let carrier =
-            self.patience.ledger(|| self.ledger.connection(&carrier)).await?;
+        let rows = self
+            .patience
+            .ledger(|| self.ledger.rows(batch, row, 1))
+            .await?;
+        let carrier = rows
+            .into_iter()
+            .find(|known| known.row == row)
+            .and_then(|row| row.connection_id);
+        let Some(carrier) = carrier else {
+            return Ok(false);
+        };
+        let carrier = self
+            .patience
+            .ledger(|| self.ledger.connection(&carrier))
+            .await?;
         Ok(carrier.is_some_and(|carrier| carrier.organization_id == *from))
     }
 
@@ -203,7 +220,9 @@ impl Rounds {
             }
         }
         for (index, fate) in fates {
-            let Taken { callback, parked, .. } = &taken[index];
+            let Taken {
+                callback, parked, ..
+            } = &taken[index];
             let reason = match fate {
                 Unfinished::Unknown if *parked < self.settings.unknown_attempts.get() => {
                     self.metrics.parked.inc();
@@ -218,17 +237,16 @@ impl Rounds {
                 }
                 Unfinished::Dead(reason) => reason,
             };
-            self.metrics.kept.with_label_values(&[reason.as_str()]).inc();
+            self.metrics
+                .kept
+                .with_label_values(&[reason.as_str()])
+                .inc();
             kept.bury(callback, reason);
         }
     }
 
     /// Records a provider's opt-out for the organisation whose message it is about.
-    async fn opt_out(
-        &self,
-        signal: &Signal,
-        taken: &[Taken],
-    ) -> Result<Option<Outgoing>, Undone> {
+    async fn opt_out(&self, signal: &Signal, taken: &[Taken]) -> Result<Option<Outgoing>, Undone> {
         let callback = &taken[signal.callback].callback;
         let names = match signal.about {
             Some(reference) => self.names(reference.batch).await?,
@@ -245,8 +263,13 @@ impl Rounds {
             .clone();
         let change = opt_outs::change(organization, callback, &signal.opt_out);
         let (whose, numbers) = (&change.organization_id, [change.number]);
-        let before = self.patience.ledger(|| self.ledger.standings(whose, &numbers)).await?;
-        self.patience.ledger(|| self.ledger.change_opt_out(&change)).await?;
+        let before = self
+            .patience
+            .ledger(|| self.ledger.standings(whose, &numbers))
+            .await?;
+        self.patience
+            .ledger(|| self.ledger.change_opt_out(&change))
+            .await?;
         // Told if it is news, or if it was this very signal that made it known (then whoever
         // recorded it may have died before telling).
         let known = before.into_iter().flatten().next();
@@ -254,13 +277,19 @@ impl Rounds {
         if !is_news {
             return Ok(None);
         }
-        self.metrics.opt_outs.with_label_values(&[opt_outs::word(change.kind)]).inc();
+        self.metrics
+            .opt_outs
+            .with_label_values(&[opt_outs::word(change.kind)])
+            .inc();
         let distribution = names.as_ref().map(|names| names.distribution_id.as_str());
         Ok(Some(opt_outs::event(change, distribution)))
     }
 
     fn count(&self, outcome: &str, n: usize) {
-        self.metrics.merged.with_label_values(&[outcome]).inc_by(n as u64);
+        self.metrics
+            .merged
+            .with_label_values(&[outcome])
+            .inc_by(n as u64);
     }
 }
 

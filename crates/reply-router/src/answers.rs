@@ -7,10 +7,7 @@ use std::time::Duration;
 use bus::{Outgoing, Route, queue};
 use message::{
     Batch, BatchId, Connection, ConnectionId, DistributionId, DoubtPolicy, Method, Msisdn,
-    OrganizationId, Recipient, Timestamp,
-    batch::InternalBatch,
-    event::Keyword,
-    keywords,
+    OrganizationId, Recipient, Timestamp, batch::InternalBatch, event::Keyword, keywords,
 };
 use providers::{Capabilities, Inbound};
 use sha2::{Digest, Sha256};
@@ -108,7 +105,11 @@ pub(crate) struct Asked<'a> {
 /// The answer as a batch for intake, good for `within` after the question.
 pub(crate) fn batch(answer: Answer, asked: &Asked<'_>, within: Duration) -> Outgoing {
     let digest = Sha256::digest(asked.name);
-    let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let name = format!("{}-{digest}", answer.as_str());
     let batch = Batch {
         organization_id: asked.organization.clone(),
@@ -116,7 +117,10 @@ pub(crate) fn batch(answer: Answer, asked: &Asked<'_>, within: Duration) -> Outg
         batch_id: BatchId::new(&name).expect("a word and hexadecimal digits"),
         method: Method::Interactive,
         text: answer.text(asked.brand),
-        recipients: vec![Recipient { to: asked.number.e164(), fields: Default::default() }],
+        recipients: vec![Recipient {
+            to: asked.number.e164(),
+            fields: Default::default(),
+        }],
         expires_at: Some(asked.at.plus(within)),
         on_doubt: DoubtPolicy::Hold,
         max_segments: SEGMENTS_MAX,
@@ -166,20 +170,32 @@ mod tests {
     #[test]
     fn a_provider_that_answers_for_its_numbers_leaves_short_codes_to_us() {
         let answers = capabilities(true);
-        assert!(answered_by_provider(&answers, &inbound("+13531234567", None)));
+        assert!(answered_by_provider(
+            &answers,
+            &inbound("+13531234567", None)
+        ));
         assert!(!answered_by_provider(&answers, &inbound("51234", None)));
     }
 
     #[test]
     fn a_provider_that_does_not_answer_leaves_all_to_us_but_what_it_judged_itself() {
         let silent = capabilities(false);
-        assert!(!answered_by_provider(&silent, &inbound("+13531234567", None)));
-        assert!(answered_by_provider(&silent, &inbound("51234", Some(Keyword::OptOut))));
+        assert!(!answered_by_provider(
+            &silent,
+            &inbound("+13531234567", None)
+        ));
+        assert!(answered_by_provider(
+            &silent,
+            &inbound("51234", Some(Keyword::OptOut))
+        ));
     }
 
     #[test]
     fn only_a_change_is_confirmed_and_help_always_answered() {
-        assert_eq!(Answer::to(Keyword::OptOut, true), Some(Answer::Confirmation));
+        assert_eq!(
+            Answer::to(Keyword::OptOut, true),
+            Some(Answer::Confirmation)
+        );
         assert_eq!(Answer::to(Keyword::OptOut, false), None);
         assert_eq!(Answer::to(Keyword::OptIn, true), Some(Answer::Welcome));
         assert_eq!(Answer::to(Keyword::OptIn, false), None);

@@ -27,7 +27,9 @@ pub(crate) fn reply(
     keyword: Keyword,
 ) -> Outgoing {
     let organization = matched.map_or(owner, |matched| &matched.batch.organization_id);
-    let place = matched.map_or("unmatched", |matched| matched.batch.distribution_id.as_str());
+    let place = matched.map_or("unmatched", |matched| {
+        matched.batch.distribution_id.as_str()
+    });
     let key = format!("{organization}.{place}");
     let event_id = format!("reply:{name}");
     let event = ReplyEvent {
@@ -60,7 +62,11 @@ pub(crate) fn opt_out(name: &str, change: OptOutChange, matched: Option<&Matched
     let place = matched.map_or("none", |matched| matched.batch.distribution_id.as_str());
     let key = format!("{}.{place}.{word}", change.organization_id);
     let event_id = format!("{word}:{name}");
-    let event = Event::OptOut(OptOutEvent { v: EVENT_VERSION, event_id: event_id.clone(), change });
+    let event = Event::OptOut(OptOutEvent {
+        v: EVENT_VERSION,
+        event_id: event_id.clone(),
+        change,
+    });
     let body = serde_json::to_vec(&event).expect("events have string keys only");
     Outgoing::new(Route::Topic(Topic::Events, key), event_id, body)
 }

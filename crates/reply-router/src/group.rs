@@ -69,8 +69,10 @@ impl Groups {
         let people = self.read(&taken, &mut kept);
         let mut done = Done::default();
         // Different people at once; one person's messages stay in order.
-        let people: Vec<_> =
-            people.into_values().map(|said| self.person(&taken, said)).collect();
+        let people: Vec<_> = people
+            .into_values()
+            .map(|said| self.person(&taken, said))
+            .collect();
         let mut under_way = stream::iter(people).buffer_unordered(self.settings.people_max.get());
         while let Some(person) = under_way.next().await {
             let person = person?;
@@ -89,7 +91,9 @@ impl Groups {
         done.out.extend(kept.into_messages());
         self.publish(done.out).await?;
         for (owner, name) in &done.seen {
-            self.patience.ledger(|| self.ledger.mark_seen(owner, name)).await?;
+            self.patience
+                .ledger(|| self.ledger.mark_seen(owner, name))
+                .await?;
         }
         Ok(())
     }
@@ -102,7 +106,10 @@ impl Groups {
     }
 
     fn bury(&self, taken: &Taken, reason: Reason, kept: &mut Kept) {
-        self.metrics.kept.with_label_values(&[reason.as_str()]).inc();
+        self.metrics
+            .kept
+            .with_label_values(&[reason.as_str()])
+            .inc();
         kept.bury(&taken.callback, reason);
     }
 
@@ -138,9 +145,7 @@ impl Groups {
         let (mut unusable, mut forward) = (None, false);
         for reading in readings {
             let (person, what) = match reading {
-                Reading::Inbound(inbound) => {
-                    (inbound.from.clone(), What::Wrote(provider, inbound))
-                }
+                Reading::Inbound(inbound) => (inbound.from.clone(), What::Wrote(provider, inbound)),
                 Reading::OptOut(signal) => (signal.number.e164(), What::Signal(signal)),
                 Reading::Receipt(_) => {
                     forward = true;
@@ -153,7 +158,10 @@ impl Groups {
                 }
                 Reading::Ignored => continue,
             };
-            people.entry(person).or_default().push(Said { callback: index, what });
+            people.entry(person).or_default().push(Said {
+                callback: index,
+                what,
+            });
         }
         if forward {
             if taken.forwarded {
@@ -169,21 +177,29 @@ impl Groups {
         let mut done = Done::default();
         // The same message may come over two URLs within one group.
         let mut names = HashSet::new();
-        for Said { callback: index, what } in said {
+        for Said {
+            callback: index,
+            what,
+        } in said
+        {
             let one = &taken[index];
-            let handled = match what {
-                What::Wrote(provider, inbound) => {
-                    if !names.insert(inbound.provider_message_id.clone()) {
-                        let labels = [provider.slug(), "duplicate"];
-                        self.metrics.inbound.with_label_values(&labels).inc();
-                        continue;
+            let handled =
+                match what {
+                    What::Wrote(provider, inbound) => {
+                        if !names.insert(inbound.provider_message_id.clone()) {
+                            let labels = [provider.slug(), "duplicate"];
+                            self.metrics.inbound.with_label_values(&labels).inc();
+                            continue;
+                        }
+                        self.inbound(one, provider, inbound).await
                     }
-                    self.inbound(one, provider, inbound).await
-                }
-                What::Signal(signal) => self.signal(&one.callback, &signal).await.map(|out| {
-                    crate::inbound::Handled { out, ..Default::default() }
-                }),
-            };
+                    What::Signal(signal) => self.signal(&one.callback, &signal).await.map(|out| {
+                        crate::inbound::Handled {
+                            out,
+                            ..Default::default()
+                        }
+                    }),
+                };
             match handled {
                 Ok(handled) => {
                     done.out.extend(handled.out);

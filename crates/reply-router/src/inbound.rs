@@ -8,9 +8,9 @@ use message::{
     callback::Callback,
     event::Keyword,
     keywords,
-    opt_out::{OptOutChange, OptOutKind, OptOutSource, Standing},
+    opt_out::{OptOutChange, OptOutKind, Standing},
 };
-use providers::{Inbound, Provider, ProviderOptOut};
+use providers::{Inbound, Provider};
 
 use crate::{
     answers::{self, Answer, Asked},
@@ -50,9 +50,16 @@ impl Groups {
         let owner = &callback.organization_id;
         let name = format!("{}:{}", provider.slug(), inbound.provider_message_id);
         let count = |outcome| {
-            self.metrics.inbound.with_label_values(&[provider.slug(), outcome]).inc();
+            self.metrics
+                .inbound
+                .with_label_values(&[provider.slug(), outcome])
+                .inc();
         };
-        if self.patience.ledger(|| self.ledger.was_seen(owner, &name)).await? {
+        if self
+            .patience
+            .ledger(|| self.ledger.was_seen(owner, &name))
+            .await?
+        {
             count("duplicate");
             return Ok(Handled::default());
         }
@@ -62,25 +69,58 @@ impl Groups {
             Some(number) => self.matched(owner, &inbound, number).await?,
             None => None,
         };
-        let judged = self.judge(&name, callback, &inbound, number, matched.as_ref()).await?;
+        let judged = self
+            .judge(&name, callback, &inbound, number, matched.as_ref())
+            .await?;
         if matched.is_none() && number.is_some() && taken.parked == 0 {
             count("parked");
-            return Ok(Handled { parked: true, ..Handled::default() });
+            return Ok(Handled {
+                parked: true,
+                ..Handled::default()
+            });
         }
-        count(if matched.is_some() { "matched" } else { "unmatched" });
-        self.metrics.keywords.with_label_values(&[keyword_word(judged.keyword)]).inc();
+        count(if matched.is_some() {
+            "matched"
+        } else {
+            "unmatched"
+        });
+        self.metrics
+            .keywords
+            .with_label_values(&[keyword_word(judged.keyword)])
+            .inc();
         let mut out = Vec::new();
         if let Some(change) = &judged.began {
-            self.metrics.opt_outs.with_label_values(&[events::word(change.kind)]).inc();
+            self.metrics
+                .opt_outs
+                .with_label_values(&[events::word(change.kind)])
+                .inc();
             out.push(events::opt_out(&name, change.clone(), matched.as_ref()));
         }
         if let Some(number) = number {
-            let answer =
-                self.answer(&name, callback, provider, &inbound, number, matched.as_ref(), &judged);
+            let answer = self.answer(
+                &name,
+                callback,
+                provider,
+                &inbound,
+                number,
+                matched.as_ref(),
+                &judged,
+            );
             out.extend(answer.await?);
         }
-        out.push(events::reply(&name, callback, inbound, owner, matched.as_ref(), judged.keyword));
-        Ok(Handled { out, seen: Some((owner.clone(), name)), parked: false })
+        out.push(events::reply(
+            &name,
+            callback,
+            inbound,
+            owner,
+            matched.as_ref(),
+            judged.keyword,
+        ));
+        Ok(Handled {
+            out,
+            seen: Some((owner.clone(), name)),
+            parked: false,
+        })
     }
 
     /// The latest message to `number` from the sender that was written to, or from its pool.
@@ -91,18 +131,29 @@ impl Groups {
         number: Msisdn,
     ) -> Result<Option<Matched>, Undone> {
         let mut latest = None;
-        for sender in [Some(&inbound.to), inbound.service.as_ref()].into_iter().flatten() {
+        for sender in [Some(&inbound.to), inbound.service.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             let found = self
                 .patience
                 .ledger(|| self.ledger.latest_message(owner, sender, number))
                 .await?;
             // A number can send by itself and in a pool: whatever was sent last is answered.
-            latest = latest.into_iter().chain(found).max_by_key(|one| one.sent_at);
+            latest = latest
+                .into_iter()
+                .chain(found)
+                .max_by_key(|one| one.sent_at);
         }
-        let Some(conversation) = latest else { return Ok(None) };
+        let Some(conversation) = latest else {
+            return Ok(None);
+        };
         let key = conversation.reference.batch;
         let batch = self.patience.ledger(|| self.ledger.batch(key)).await?;
-        Ok(batch.map(|batch| Matched { conversation, batch }))
+        Ok(batch.map(|batch| Matched {
+            conversation,
+            batch,
+        }))
     }
 
     /// Reads the keyword and writes down what it changes.
@@ -115,12 +166,17 @@ impl Groups {
         matched: Option<&Matched>,
     ) -> Result<Judged, Undone> {
         let Some(number) = number else {
-            let keyword =
-                inbound.provider_verdict.unwrap_or_else(|| keywords::verdict(&inbound.text, false));
-            return Ok(Judged { keyword, began: None });
+            let keyword = inbound
+                .provider_verdict
+                .unwrap_or_else(|| keywords::verdict(&inbound.text, false));
+            return Ok(Judged {
+                keyword,
+                began: None,
+            });
         };
-        let organization =
-            matched.map_or(&callback.organization_id, |matched| &matched.batch.organization_id);
+        let organization = matched.map_or(&callback.organization_id, |matched| {
+            &matched.batch.organization_id
+        });
         let wish = Wish {
             organization,
             number,
@@ -140,23 +196,34 @@ impl Groups {
                 Some(change).filter(|_| begins && in_force)
             }
         };
-        Ok(Judged { keyword: decision.keyword, began })
+        Ok(Judged {
+            keyword: decision.keyword,
+            began,
+        })
     }
 
-    async fn standing(
+    pub(crate) async fn standing(
         &self,
         organization: &OrganizationId,
         number: Msisdn,
     ) -> Result<Option<Standing>, Undone> {
         let numbers = [number];
         let ask = || self.ledger.standings(organization, &numbers);
-        Ok(self.patience.ledger(ask).await?.into_iter().flatten().next())
+        Ok(self
+            .patience
+            .ledger(ask)
+            .await?
+            .into_iter()
+            .flatten()
+            .next())
     }
 
     /// Whether `change` is in force now: `false` if a later one is known.
-    async fn write(&self, change: &OptOutChange) -> Result<bool, Undone> {
-        let in_force =
-            self.patience.ledger(|| self.ledger.change_opt_out(change)).await?;
+    pub(crate) async fn write(&self, change: &OptOutChange) -> Result<bool, Undone> {
+        let in_force = self
+            .patience
+            .ledger(|| self.ledger.change_opt_out(change))
+            .await?;
         if change.kind == OptOutKind::OptOut {
             let took = Timestamp::from(SystemTime::now()).since(change.at);
             self.metrics.opt_out_seconds.observe(took.as_secs_f64());
@@ -164,7 +231,10 @@ impl Groups {
         Ok(in_force)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that is known about one message")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that is known about one message"
+    )]
     async fn answer(
         &self,
         name: &str,
@@ -179,7 +249,10 @@ impl Groups {
             return Ok(None);
         };
         let count = |outcome| {
-            self.metrics.answers.with_label_values(&[answer.as_str(), outcome]).inc();
+            self.metrics
+                .answers
+                .with_label_values(&[answer.as_str(), outcome])
+                .inc();
         };
         if answers::answered_by_provider(provider.capabilities(), inbound) {
             count("provider_answers");
@@ -187,14 +260,19 @@ impl Groups {
         }
         let within = self.settings.answer_within;
         // The time of the change, not of this callback: the same answer however often it is made.
-        let at = judged.began.as_ref().map_or(callback.received_at, |change| change.at);
+        let at = judged
+            .began
+            .as_ref()
+            .map_or(callback.received_at, |change| change.at);
         if Timestamp::from(SystemTime::now()) >= at.plus(within) {
             count("too_late");
             return Ok(None);
         }
         let owner = &callback.organization_id;
-        let connections =
-            self.patience.ledger(|| self.ledger.connections(owner)).await?;
+        let connections = self
+            .patience
+            .ledger(|| self.ledger.connections(owner))
+            .await?;
         let connection = answers::connection_to_answer_over(
             &connections,
             provider.slug(),
@@ -206,47 +284,21 @@ impl Groups {
             return Ok(None);
         };
         let organization = matched.map_or(owner, |matched| &matched.batch.organization_id);
-        let settings =
-            self.patience.ledger(|| self.ledger.organization(organization)).await?;
+        let settings = self
+            .patience
+            .ledger(|| self.ledger.organization(organization))
+            .await?;
         let brand = settings.brand.as_deref().unwrap_or(organization.as_str());
         let connection = &connection.id;
-        let asked = Asked { organization, brand, connection, number, name, at };
+        let asked = Asked {
+            organization,
+            brand,
+            connection,
+            number,
+            name,
+            at,
+        };
         count("sent");
         Ok(Some(answers::batch(answer, &asked, within)))
-    }
-
-    /// Works on an opt-out that the provider signals without an inbound message.
-    pub(crate) async fn signal(
-        &self,
-        callback: &Callback,
-        signal: &ProviderOptOut,
-    ) -> Result<Vec<Outgoing>, Undone> {
-        let (organization, number) = (&callback.organization_id, signal.number);
-        // The time makes the name the callback's own, however often it is worked on.
-        let at = callback.received_at;
-        let name = format!("{}:{}@{}", callback.provider, signal.code, at.as_millis());
-        let _turn = self.turns.of(number).await;
-        let before = self.standing(organization, number).await?;
-        let mut change = OptOutChange {
-            organization_id: organization.clone(),
-            number,
-            kind: signal.kind,
-            at,
-            source: OptOutSource::Provider,
-            connection_id: Some(callback.connection_id.clone()),
-            evidence: name.clone(),
-        };
-        let is_out = before.as_ref().is_some_and(|known| known.kind == OptOutKind::OptOut);
-        let told_again = before.as_ref().is_some_and(|known| known.evidence == name);
-        let begins = told_again || is_out != (signal.kind == OptOutKind::OptOut);
-        if !begins {
-            change.evidence = before.map(|known| known.evidence).unwrap_or_default();
-        }
-        let in_force = self.write(&change).await? || told_again;
-        if !(begins && in_force) {
-            return Ok(Vec::new());
-        }
-        self.metrics.opt_outs.with_label_values(&[events::word(change.kind)]).inc();
-        Ok(vec![events::opt_out(&name, change, None)])
     }
 }

@@ -84,7 +84,10 @@ impl Kept {
         let mut messages: Vec<_> = self.dead.into_iter().map(bury).collect();
         if !self.parked.is_empty() {
             let queue = queue::MESSAGE_CALLBACKS.to_owned();
-            let route = Route::Delayed { queue, tier: PARKED_FOR };
+            let route = Route::Delayed {
+                queue,
+                tier: PARKED_FOR,
+            };
             messages.push(group(route, self.parked).with_header(PARKED, "1"));
         }
         if !self.forwarded.is_empty() {
@@ -96,10 +99,17 @@ impl Kept {
 }
 
 fn group(route: Route, callbacks: Vec<Callback>) -> Outgoing {
-    let group = CallbackGroup { v: CALLBACKS_VERSION, callbacks };
+    let group = CallbackGroup {
+        v: CALLBACKS_VERSION,
+        callbacks,
+    };
     let body = serde_json::to_vec(&group).expect("a group was JSON before and is again");
     // Named by its content: the same leftovers of a group that is done again have the same name.
     let digest = Sha256::digest(&body);
-    let name = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let name = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
     Outgoing::new(route, name, body)
 }

@@ -15,6 +15,7 @@ mod metrics;
 mod patience;
 mod router;
 mod settings;
+mod signals;
 mod standing;
 
 pub use metrics::ReplyMetrics;

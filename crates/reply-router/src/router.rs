@@ -32,7 +32,12 @@ impl ReplyRouter {
         ledger: Arc<dyn Ledger>,
         metrics: ReplyMetrics,
     ) -> Self {
-        Self { settings, bus, ledger, metrics }
+        Self {
+            settings,
+            bus,
+            ledger,
+            metrics,
+        }
     }
 
     /// Works until `stop`, then finishes the groups under way. While the ledger or the broker is
@@ -93,8 +98,7 @@ impl Groups {
                 Some(open) => open,
                 None => {
                     let prefetch = self.settings.prefetch.get();
-                    let consume =
-                        || self.bus.consume(queue::MESSAGE_CALLBACKS, prefetch);
+                    let consume = || self.bus.consume(queue::MESSAGE_CALLBACKS, prefetch);
                     consumer.insert(self.patience.bus(consume).await?)
                 }
             };
@@ -114,7 +118,9 @@ impl Groups {
         match self.work(&delivery).await {
             Ok(()) => {
                 delivery.ack().await;
-                self.metrics.group_seconds.observe(started.elapsed().as_secs_f64());
+                self.metrics
+                    .group_seconds
+                    .observe(started.elapsed().as_secs_f64());
             }
             // Dropped unacked, it comes back.
             Err(why) => tracing::warn!("group left for later: {why}"),

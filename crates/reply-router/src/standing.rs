@@ -54,15 +54,26 @@ impl Wish<'_> {
                 OptOutKind::OptOut => Keyword::OptOut,
                 OptOutKind::OptIn => Keyword::OptIn,
             };
-            return Decision { keyword, step: Step::Done(known.clone()) };
+            return Decision {
+                keyword,
+                step: Step::Done(known.clone()),
+            };
         }
-        let is_out = before.as_ref().is_some_and(|known| known.kind == OptOutKind::OptOut);
-        let keyword =
-            self.provider_verdict.unwrap_or_else(|| keywords::verdict(self.text, is_out));
+        let is_out = before
+            .as_ref()
+            .is_some_and(|known| known.kind == OptOutKind::OptOut);
+        let keyword = self
+            .provider_verdict
+            .unwrap_or_else(|| keywords::verdict(self.text, is_out));
         let kind = match keyword {
             Keyword::OptOut => OptOutKind::OptOut,
             Keyword::OptIn => OptOutKind::OptIn,
-            Keyword::Help | Keyword::None => return Decision { keyword, step: Step::Nothing },
+            Keyword::Help | Keyword::None => {
+                return Decision {
+                    keyword,
+                    step: Step::Nothing,
+                };
+            }
         };
         let begins = is_out != (kind == OptOutKind::OptOut);
         let evidence = if begins {
@@ -83,7 +94,10 @@ impl Wish<'_> {
             connection_id: Some(self.connection.clone()),
             evidence,
         };
-        Decision { keyword, step: Step::Write { change, begins } }
+        Decision {
+            keyword,
+            step: Step::Write { change, begins },
+        }
     }
 }
 
@@ -108,7 +122,11 @@ impl Turns {
 mod tests {
     use super::*;
 
-    fn decide(text: &str, verdict: Option<Keyword>, before: Option<(OptOutKind, &str)>) -> Decision {
+    fn decide(
+        text: &str,
+        verdict: Option<Keyword>,
+        before: Option<(OptOutKind, &str)>,
+    ) -> Decision {
         let organization = OrganizationId::new("ORG_1").expect("valid");
         let connection = ConnectionId::new("C_1").expect("valid");
         let number = Msisdn::parse("+353861234567").expect("valid");
@@ -164,15 +182,24 @@ mod tests {
     #[test]
     fn yes_brings_back_only_who_is_out_and_still_does_when_it_is_worked_on_again() {
         assert_eq!(decide("yes", None, None).keyword, Keyword::None);
-        assert_eq!(decide("yes", None, Some((OptIn, "x"))).keyword, Keyword::None);
+        assert_eq!(
+            decide("yes", None, Some((OptIn, "x"))).keyword,
+            Keyword::None
+        );
         let back = decide("yes", None, Some((OptOut, "x")));
         assert_eq!(written(back), (OptIn, "twilio-sms:SM2".into(), true));
-        assert_eq!(decide("yes", None, Some((OptIn, "twilio-sms:SM2"))).keyword, Keyword::OptIn);
+        assert_eq!(
+            decide("yes", None, Some((OptIn, "twilio-sms:SM2"))).keyword,
+            Keyword::OptIn
+        );
     }
 
     #[test]
     fn a_start_of_somebody_who_never_left_is_written_but_begins_nothing() {
-        assert_eq!(written(decide("START", None, None)), (OptIn, String::new(), false));
+        assert_eq!(
+            written(decide("START", None, None)),
+            (OptIn, String::new(), false)
+        );
     }
 
     #[test]
@@ -180,13 +207,23 @@ mod tests {
         let decision = decide("Baja ya", Some(Keyword::OptOut), None);
         assert_eq!(decision.keyword, Keyword::OptOut);
         let decision = decide("STOP", Some(Keyword::Help), None);
-        assert_eq!(decision, Decision { keyword: Keyword::Help, step: Step::Nothing });
+        assert_eq!(
+            decision,
+            Decision {
+                keyword: Keyword::Help,
+                step: Step::Nothing
+            }
+        );
     }
 
     #[test]
     fn help_and_ordinary_answers_change_nothing() {
         for text in ["HELP", "", "4", "stop by tomorrow"] {
-            assert_eq!(decide(text, None, Some((OptOut, "x"))).step, Step::Nothing, "{text}");
+            assert_eq!(
+                decide(text, None, Some((OptOut, "x"))).step,
+                Step::Nothing,
+                "{text}"
+            );
         }
     }
 }

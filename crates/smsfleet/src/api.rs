@@ -7,7 +7,10 @@ use message::Secret;
 use reqwest::{Client, Method, Url};
 use serde_json::Value;
 
-use crate::exit::{Failure, OrUsage as _};
+use crate::{
+    exit::{Failure, OrUsage as _},
+    output,
+};
 
 /// How the API is reached.
 #[derive(Debug, Clone, clap::Args)]
@@ -252,40 +255,17 @@ fn said(body: &[u8]) -> String {
     let Ok(answer) = serde_json::from_slice::<Value>(body) else {
         return "no reason given".to_owned();
     };
-    let cell = |key| crate::output::cell(&answer, key);
+    let cell = |key| output::cell(&answer, key);
     let mut text = format!("{}: {}", cell("error.code"), cell("error.message"));
     if let Some(details) = answer.pointer("/error/details").and_then(Value::as_array) {
         for detail in details {
-            text.push_str("\n  - ");
-            text.push_str(&detail_line(detail));
+            let (field, problem) = (output::cell(detail, "field"), output::cell(detail, "problem"));
+            text.push_str(&format!("\n  - {field}: {problem}"));
         }
     }
     text
 }
 
-/// `row 3, to: invalid_number: …`, from whichever of these the detail has.
-fn detail_line(detail: &Value) -> String {
-    let Some(parts) = detail.as_object() else {
-        return detail.as_str().map_or_else(|| detail.to_string(), str::to_owned);
-    };
-    let mut place = String::new();
-    if let Some(row) = parts.get("row").and_then(Value::as_u64) {
-        place = format!("row {row}");
-    }
-    let words: Vec<String> = std::iter::once(place)
-        .chain(
-            ["field", "rule", "expected", "detail", "message"]
-                .iter()
-                .map(|key| crate::output::cell(detail, key)),
-        )
-        .filter(|word| !word.is_empty())
-        .collect();
-    if words.is_empty() {
-        detail.to_string()
-    } else {
-        words.join(": ")
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -309,10 +289,10 @@ mod tests {
     #[test]
     fn all_faults_of_a_form_are_shown_each_on_a_line() {
         let body = br#"{"error":{"code":"invalid_connection","message":"2 faults",
-            "details":[{"field":"sender","expected":"a number"},{"row":3,"field":"to","rule":"invalid_number"}]}}"#;
+            "details":[{"field":"sender","problem":"expected a number"},{"field":"fields.auth_token","problem":"is missing"}]}}"#;
         assert_eq!(
             said(body),
-            "invalid_connection: 2 faults\n  - sender: a number\n  - row 3: to: invalid_number"
+            "invalid_connection: 2 faults\n  - sender: expected a number\n  - fields.auth_token: is missing"
         );
         assert_eq!(said(b"<html>"), "no reason given");
     }

@@ -146,7 +146,11 @@ impl Bench {
     pub async fn left_on(&self, batch: &str, connection: &str, class: Class) -> Left {
         let record = self.ledger.batch(key(batch)).await.expect("there");
         let rows = match record {
-            Some(_) => self.ledger.rows(key(batch), 0, 10_000).await.expect("there"),
+            Some(_) => self
+                .ledger
+                .rows(key(batch), 0, 10_000)
+                .await
+                .expect("there"),
             None => Vec::new(),
         };
         let queue = SendQueue {

@@ -108,6 +108,19 @@ impl AmqpBus {
         Arc::clone(&self.broker.stats)
     }
 
+    /// Declaring again renews a classic queue's lease. A quorum queue's (RabbitMQ 3.10.8) is only
+    /// renewed by those who take from it, so one message is taken and given back. That counts as
+    /// a delivery of it, hence seldom.
+    async fn renew_lease(&self, generation: u64, queue: &str) {
+        let every = self.broker.settings.send_queue_lease / 4;
+        if !self.settled.renews(generation, queue, every) {
+            return;
+        }
+        if let Err(why) = self.get(queue).await {
+            tracing::warn!(queue, %why, "cannot renew the lease of a queue");
+        }
+    }
+
     async fn passive(&self, queue: &str) -> Result<u64, BusError> {
         let name = short(queue)?;
         let passive = QueueDeclareOptions {
@@ -173,6 +186,9 @@ impl Bus for AmqpBus {
             .await;
         let mut settles = self.broker.settings.queue_type == QueueType::Quorum;
         match declared {
+            Ok(found) if settles && found.consumer_count() == 0 => {
+                self.renew_lease(generation, &queue).await;
+            }
             Ok(_) => {}
             Err(refusal) if failure::is_elder_setting(&refusal) => {
                 tracing::warn!(queue, reason = %refusal, "queue keeps the arguments that it was declared with");

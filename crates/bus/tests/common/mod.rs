@@ -6,6 +6,8 @@
     reason = "each suite uses its part, and a test may panic"
 )]
 
+pub mod proxy;
+
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bus::{

@@ -63,7 +63,7 @@ fn first_ranges() -> impl Iterator<Item = (Country, u64)> {
         .map(of(Country::France))
         .chain((447_700_900_000..=447_700_900_999).map(of(Country::Britain)))
         .chain(american(&AREA_CODES[..AREA_CODES_FIRST]))
-        .chain((4_917_139_200_00..=4_917_139_200_99).map(of(Country::Germany)))
+        .chain((491_713_920_000..=491_713_920_099).map(of(Country::Germany)))
         .chain((4_917_604_069_000..=4_917_604_069_099).map(of(Country::Germany)))
         .chain((46_701_740_605..=46_701_740_699).map(of(Country::Sweden)))
 }

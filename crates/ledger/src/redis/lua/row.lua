@@ -27,23 +27,35 @@ local function read(bytes)
   }
 end
 
+-- The bytes of a row that changed; packed once, although they are stored and told.
 local function pack(row)
-  return struct.pack('>BBBc4I4I5I5c7B', row.state + 32, row.attempt, row.connection, row.token,
-    row.seq, row.claimed, row.changed, row.to, #row.code) .. row.code .. row.id
+  if not row.packed then
+    row.packed = struct.pack('>BBBc4I4I5I5c7B', row.state + 32, row.attempt, row.connection,
+      row.token, row.seq, row.claimed, row.changed, row.to, #row.code) .. row.code .. row.id
+  end
+  return row.packed
+end
+
+local function touch(row)
+  row.dirty, row.packed = true, nil
 end
 
 local function move(row, state, code, now)
   moved[row.state] = (moved[row.state] or 0) - 1
   moved[state] = (moved[state] or 0) + 1
   seq = seq + 1
-  row.state, row.code, row.seq, row.changed, row.dirty = state, code, seq, now, true
+  row.state, row.code, row.seq, row.changed = state, code, seq, now
+  touch(row)
 end
 
 -- The join of the lattice: moves up or stays, and keeps the first provider id it hears of.
 local function join(row, state, code, id, now)
   local from, to = RANK[row.state], RANK[state]
   if from == NEVER_HANDED_OVER then return false end
-  if row.id == '' and id ~= '' then row.id, row.dirty = id, true end
+  if row.id == '' and id ~= '' then
+    row.id = id
+    touch(row)
+  end
   local up = to > from
   if to == from then
     up = outranks_bytes(code, row.code) or (code == row.code and state > row.state)

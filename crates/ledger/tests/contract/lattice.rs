@@ -1,0 +1,179 @@
+//! Random histories: receipts in any order end the same, and Redis does what the rules say.
+
+use ledger::{ClaimRequest, EmbeddedLedger, RowReport, SettleOutcome, SettleRequest};
+use message::{BatchKey, MessageState, Timestamp};
+
+use crate::world::{SENDER, World, accepted, at, connection, provider_id, settle_row};
+
+const ROWS: u32 = 12;
+const CODES: [&str; 6] = ["", "30003", "30006", "5", "a", "\u{e9}"];
+
+fn any_state(random: &mut fastrand::Rng) -> MessageState {
+    MessageState::ALL[random.usize(..MessageState::ALL.len())]
+}
+
+fn any_report(random: &mut fastrand::Rng) -> RowReport {
+    let row = random.u32(..ROWS);
+    let id = if random.bool() {
+        provider_id(row)
+    } else {
+        String::new()
+    };
+    RowReport {
+        row,
+        state: any_state(random),
+        code: CODES[random.usize(..CODES.len())].into(),
+        provider_message_id: id,
+    }
+}
+
+pub async fn any_order_of_receipts_ends_the_same(world: &World) {
+    for seed in 0..20 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut said: Vec<RowReport> = (0..40).map(|_| any_report(&mut random)).collect();
+        let rows: Vec<u32> = (0..ROWS).collect();
+        let mut ends = Vec::new();
+        for order in 0..3 {
+            said.extend_from_within(..random.usize(..20));
+            random.shuffle(&mut said);
+            let batch = world.batch(&format!("b-{seed}-{order}"), ROWS).await;
+            world.claim(batch, 1, &rows).await;
+            // The answer to the request comes before, between or after the receipts.
+            let (before, after) = said.split_at(random.usize(..said.len()));
+            let settled: Vec<_> = rows.iter().map(|row| accepted(*row)).collect();
+            world.merge(batch, before).await;
+            world.settle(batch, 1, &settled).await;
+            world.merge(batch, after).await;
+            let rows = world.ledger.rows(batch, 0, ROWS).await.expect("listed");
+            let end: Vec<_> = rows
+                .into_iter()
+                .map(|row| (row.state, row.code, row.provider_message_id))
+                .collect();
+            ends.push(end);
+        }
+        assert!(
+            ends.windows(2).all(|pair| pair[0] == pair[1]),
+            "seed {seed}: {ends:?}"
+        );
+    }
+}
+
+/// One step of a history, applied to both ledgers.
+enum Step {
+    Claim(ClaimRequest),
+    Settle(SettleRequest),
+    Merge(Vec<RowReport>, Timestamp),
+    Cancel(Timestamp),
+}
+
+fn any_step(world: &World, batch: BatchKey, now: u64, random: &mut fastrand::Rng) -> Step {
+    let rows = |random: &mut fastrand::Rng| -> Vec<u32> {
+        (0..random.usize(1..6))
+            .map(|_| random.u32(..ROWS + 1))
+            .collect()
+    };
+    match random.u32(..100) {
+        0..40 => Step::Claim(ClaimRequest {
+            attempt: random.u8(1..4),
+            now: at(now),
+            redelivered: random.u32(..4) == 0,
+            connection_id: connection(["con-1", "con-2", "con-3"][random.usize(..3)]),
+            ..world.claim_of(batch, random.u32(..3), &rows(random))
+        }),
+        40..70 => {
+            let settle = |row, random: &mut fastrand::Rng| {
+                let outcome = match random.u32(..4) {
+                    0 => SettleOutcome::Retry,
+                    1 => SettleOutcome::Release,
+                    _ => SettleOutcome::State(any_state(random)),
+                };
+                let id = ["", "SM1", &provider_id(row)][random.usize(..3)].to_owned();
+                settle_row(row, outcome, CODES[random.usize(..CODES.len())], &id)
+            };
+            let settled = rows(random)
+                .into_iter()
+                .map(|row| settle(row, random))
+                .collect();
+            Step::Settle(SettleRequest {
+                batch,
+                token: random.u32(..3),
+                now: at(now),
+                sender: (world.organization.clone(), SENDER.into()),
+                rows: settled,
+            })
+        }
+        70..99 => {
+            let reports = (0..random.usize(1..6))
+                .map(|_| any_report(random))
+                .collect();
+            Step::Merge(reports, at(now))
+        }
+        _ => Step::Cancel(at(now)),
+    }
+}
+
+/// The embedded ledger runs the rules as they are written in Rust, Redis the Lua ones.
+#[tokio::test]
+async fn redis_and_the_process_tell_the_same_of_any_history() {
+    let Some(redis) = World::redis().await else {
+        return;
+    };
+    let embedded = World {
+        ledger: EmbeddedLedger::new(),
+        organization: redis.organization.clone(),
+        store: None,
+    };
+    compare(&redis, &embedded, 150).await;
+    redis.tidy_up().await;
+}
+
+pub async fn compare(redis: &World, embedded: &World, histories: u64) {
+    for seed in 0..histories {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let batch = redis.batch(&format!("b-{seed}"), ROWS).await;
+        embedded.batch(&format!("b-{seed}"), ROWS).await;
+        let (one, other) = (&redis.ledger, &embedded.ledger);
+        let mut now = 0;
+        for number in 0..60 {
+            now += random.u64(..30_000);
+            let place = format!("seed {seed}, step {number}");
+            let step = any_step(redis, batch, now, &mut random);
+            // Now and then the answer is lost and the call repeated.
+            for _ in 0..random.u32(1..3) {
+                match &step {
+                    Step::Claim(claim) => {
+                        let answers = (one.claim(claim).await, other.claim(claim).await);
+                        let answers = (answers.0.expect("ok"), answers.1.expect("ok"));
+                        assert_eq!(answers.0, answers.1, "{place}: {claim:?}");
+                    }
+                    Step::Settle(settle) => {
+                        let answers = (one.settle(settle).await, other.settle(settle).await);
+                        let answers = (answers.0.expect("ok"), answers.1.expect("ok"));
+                        assert_eq!(answers.0, answers.1, "{place}: {settle:?}");
+                    }
+                    Step::Merge(reports, now) => {
+                        let answers = (
+                            one.merge(batch, reports, *now).await.expect("ok"),
+                            other.merge(batch, reports, *now).await.expect("ok"),
+                        );
+                        assert_eq!(answers.0, answers.1, "{place}: {reports:?}");
+                    }
+                    Step::Cancel(now) => {
+                        let answers = (
+                            one.cancel_rows(batch, *now).await.expect("ok"),
+                            other.cancel_rows(batch, *now).await.expect("ok"),
+                        );
+                        assert_eq!(answers.0, answers.1, "{place}");
+                    }
+                }
+            }
+        }
+        redis.check_books(batch).await;
+        embedded.check_books(batch).await;
+        let rows = (
+            one.rows(batch, 0, ROWS).await,
+            other.rows(batch, 0, ROWS).await,
+        );
+        assert_eq!(rows.0.expect("ok"), rows.1.expect("ok"), "seed {seed}");
+    }
+}

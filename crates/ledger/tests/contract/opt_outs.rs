@@ -1,0 +1,100 @@
+//! Standings and the check before a send.
+
+use ledger::{Claim, ClaimRequest, SettleOutcome};
+use message::{
+    MessageState, OrganizationId,
+    opt_out::{OptOutChange, OptOutKind, OptOutSource},
+};
+
+use crate::world::{World, at, changed, connection, number, settle_row};
+
+fn change(world: &World, row: u32, kind: OptOutKind, millis: u64) -> OptOutChange {
+    OptOutChange {
+        organization_id: world.organization.clone(),
+        number: number(row),
+        kind,
+        at: at(millis),
+        source: OptOutSource::Keyword,
+        connection_id: Some(connection("con-1")),
+        evidence: "SM-in-1 \"STOP\" {é}".into(),
+    }
+}
+
+pub async fn an_opted_out_recipient_is_told_apart_from_the_others(world: &World) {
+    let batch = world.batch("b-1", 250).await;
+    for row in [3, 77] {
+        let out = change(world, row, OptOutKind::OptOut, 10);
+        assert!(world.ledger.change_opt_out(&out).await.expect("changed"));
+    }
+    let all: Vec<u32> = (0..250).collect();
+    let claims = world.claim(batch, 1, &all).await;
+    for (row, claim) in all.iter().zip(&claims) {
+        let expected = if [3, 77].contains(row) {
+            Claim::OptedOut
+        } else {
+            Claim::Fresh
+        };
+        assert_eq!(*claim, expected, "{row}");
+    }
+    let suppressed = SettleOutcome::State(MessageState::Suppressed);
+    let settled = world
+        .settle(batch, 1, &[settle_row(3, suppressed, "", "")])
+        .await;
+    assert_eq!(changed(&settled[0]).state, MessageState::Suppressed);
+    let others = world.claim(batch, 2, &[3, 77]).await;
+    assert!(
+        matches!(others[..], [Claim::Settled(_), Claim::Busy]),
+        "{others:?}"
+    );
+
+    // The one confirmation goes out all the same, and another organisation does not care.
+    let again = world.batch("b-2", 250).await;
+    let exempt = ClaimRequest {
+        exempt_from_opt_out: true,
+        ..world.claim_of(again, 1, &[3])
+    };
+    assert_eq!(world.claimed(&exempt).await, [Claim::Fresh]);
+    let other = ClaimRequest {
+        organization_id: OrganizationId::new("another").expect("valid"),
+        ..world.claim_of(again, 1, &[77])
+    };
+    assert_eq!(world.claimed(&other).await, [Claim::Fresh]);
+    let back = change(world, 77, OptOutKind::OptIn, 20);
+    assert!(world.ledger.change_opt_out(&back).await.expect("changed"));
+    assert_eq!(world.claim(again, 1, &[77]).await, [Claim::Fresh]);
+}
+
+pub async fn the_later_change_holds_and_at_a_tie_the_refusal(world: &World) {
+    use OptOutKind::{OptIn, OptOut};
+    let steps = [
+        (OptIn, 100, true),
+        (OptIn, 100, false),
+        (OptOut, 100, true),
+        (OptOut, 100, false),
+        (OptIn, 100, false),
+        (OptOut, 99, false),
+        (OptIn, 101, true),
+        (OptOut, 100, false),
+        (OptOut, 102, true),
+    ];
+    let mut holds = None;
+    for (kind, millis, expected) in steps {
+        let next = change(world, 5, kind, millis);
+        let did = world.ledger.change_opt_out(&next).await.expect("asked");
+        assert_eq!(did, expected, "{kind:?} at {millis}");
+        if did {
+            holds = Some(next);
+        }
+        let numbers = [number(6), number(5)];
+        let standings = world.ledger.standings(&world.organization, &numbers);
+        assert_eq!(standings.await.expect("asked"), [None, holds.clone()]);
+    }
+    assert!(
+        world
+            .ledger
+            .standings(&world.organization, &[])
+            .await
+            .expect("asked")
+            .is_empty()
+    );
+}

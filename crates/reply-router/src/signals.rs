@@ -1,0 +1,52 @@
+//! Opt-outs that a provider signals beside, or instead of, an inbound message.
+
+use bus::Outgoing;
+use message::{
+    callback::Callback,
+    opt_out::{OptOutChange, OptOutKind, OptOutSource},
+};
+use providers::ProviderOptOut;
+
+use crate::{events, group::Groups, patience::Undone};
+
+impl Groups {
+    /// Works on an opt-out that the provider signals without an inbound message.
+    pub(crate) async fn signal(
+        &self,
+        callback: &Callback,
+        signal: &ProviderOptOut,
+    ) -> Result<Vec<Outgoing>, Undone> {
+        let (organization, number) = (&callback.organization_id, signal.number);
+        // The time makes the name the callback's own, however often it is worked on.
+        let at = callback.received_at;
+        let name = format!("{}:{}@{}", callback.provider, signal.code, at.as_millis());
+        let _turn = self.turns.of(number).await;
+        let before = self.standing(organization, number).await?;
+        let mut change = OptOutChange {
+            organization_id: organization.clone(),
+            number,
+            kind: signal.kind,
+            at,
+            source: OptOutSource::Provider,
+            connection_id: Some(callback.connection_id.clone()),
+            evidence: name.clone(),
+        };
+        let is_out = before
+            .as_ref()
+            .is_some_and(|known| known.kind == OptOutKind::OptOut);
+        let told_again = before.as_ref().is_some_and(|known| known.evidence == name);
+        let begins = told_again || is_out != (signal.kind == OptOutKind::OptOut);
+        if !begins {
+            change.evidence = before.map(|known| known.evidence).unwrap_or_default();
+        }
+        let in_force = self.write(&change).await? || told_again;
+        if !(begins && in_force) {
+            return Ok(Vec::new());
+        }
+        self.metrics
+            .opt_outs
+            .with_label_values(&[events::word(change.kind)])
+            .inc();
+        Ok(vec![events::opt_out(&name, change, None)])
+    }
+}

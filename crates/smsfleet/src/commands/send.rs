@@ -1,0 +1,257 @@
+//! `smsfleet send`: a CSV file as one distribution.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::anyhow;
+use message::{
+    Batch, BatchId, DistributionId, DoubtPolicy, Method, MessageState, Timestamp,
+    batch::RECIPIENTS_MAX,
+};
+use serde_json::{Value, json};
+
+use super::{Session, Whose};
+use crate::{
+    api::Api,
+    batches::Mailing,
+    exit::{Failure, OrUsage as _},
+    output::{self, cell, figure},
+    recipients,
+};
+
+/// Sends a CSV file as one distribution.
+///
+/// The CSV needs a header with a column `to` or `phone`; its other columns are the fields of the text. Repeating the
+/// command changes nothing: the batch id is the idempotency key.
+#[derive(Debug, clap::Args)]
+pub struct Send {
+    #[command(flatten)]
+    whose: Whose,
+    /// The distribution's id; one that exists gets another batch.
+    #[arg(long, short = 'd', value_name = "ID")]
+    distribution: DistributionId,
+    /// The recipients; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    csv: PathBuf,
+    /// The text, with `{{field}}` or `{{field|default}}` for the CSV's columns.
+    #[arg(long, value_name = "TEXT")]
+    text: String,
+    /// The idempotency key; the distribution's id if left out. Further batches get `-2`, `-3` … behind it.
+    #[arg(long, value_name = "ID")]
+    batch_id: Option<BatchId>,
+    /// What the mailing is for.
+    #[arg(long, value_parser = method, default_value = "invite", value_name = "invite|reminder|thank_you|interactive")]
+    method: Method,
+    /// How long a message is worth sending, such as `6h`; the fleet's default if left out.
+    #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
+    expires_in: Option<Duration>,
+    /// What happens to a message nobody knows the fate of: never a second SMS, or rather twice than never.
+    #[arg(long, value_parser = doubt, default_value = "hold", value_name = "hold|resend")]
+    on_doubt: DoubtPolicy,
+    /// Billable segments a message may have.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    max_segments: u8,
+    /// Waits until every message has an end.
+    #[arg(long)]
+    wait: bool,
+    /// How long `--wait` waits.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "1h", value_name = "DURATION")]
+    wait_max: Duration,
+}
+
+pub(crate) fn method(text: &str) -> Result<Method, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "expected invite, reminder, thank_you or interactive".to_owned())
+}
+
+fn doubt(text: &str) -> Result<DoubtPolicy, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected hold or resend".to_owned())
+}
+
+impl Send {
+    /// Does it.
+    ///
+    /// # Errors
+    /// See [`Failure`]. Batches that were taken before the failure stay taken.
+    pub async fn run(self, session: &Session) -> Result<(), Failure> {
+        let recipients = recipients::read_file(&self.csv).or_usage()?;
+        let region = default_region(&session.api, &self.whose).await?;
+        let mailing = self.mailing()?;
+        let cut = mailing
+            .cut(recipients, region.as_deref(), RECIPIENTS_MAX)
+            .or_usage()?;
+        let mut answers = Vec::new();
+        for batch in &cut.batches {
+            let answer = hand_over(&session.api, batch).await?;
+            if !session.json {
+                let rows = figure(batch.recipients.len() as u64);
+                output::line(&format!("batch {}: {rows} recipients handed over", batch.batch_id))?;
+            }
+            answers.push(answer);
+        }
+        if cut.left_out > 0 && !session.json {
+            let left_out = figure(cut.left_out as u64);
+            output::line(&format!("{left_out} rows left out: their number stands in an earlier batch"))?;
+        }
+        let outcome = match self.wait {
+            true => Some(self.wait_for_the_end(session, &cut.batches).await?),
+            false => None,
+        };
+        if session.json {
+            output::json(&json!({
+                "batches": answers, "left_out": cut.left_out, "distribution": outcome
+            }))?;
+        }
+        Ok(())
+    }
+
+    fn mailing(&self) -> Result<Mailing, Failure> {
+        let batch_id = match &self.batch_id {
+            Some(id) => id.clone(),
+            None => BatchId::new(self.distribution.as_str()).or_usage()?,
+        };
+        let now = Timestamp::from(SystemTime::now());
+        Ok(Mailing {
+            organization_id: self.whose.organization.clone(),
+            distribution_id: self.distribution.clone(),
+            batch_id,
+            method: self.method,
+            text: self.text.clone(),
+            expires_at: self.expires_in.map(|after| now.plus(after)),
+            on_doubt: self.on_doubt,
+            max_segments: self.max_segments,
+        })
+    }
+
+    /// Looks once a second until intake has read every batch and no message is in flight.
+    async fn wait_for_the_end(&self, session: &Session, batches: &[Batch]) -> Result<Value, Failure> {
+        let api = &session.api;
+        let give_up = tokio::time::Instant::now() + self.wait_max;
+        loop {
+            if all_published(api, &self.whose, batches).await? {
+                let path = ["distributions", self.distribution.as_str()];
+                let found = api.get(&path, &self.whose.query()).await?;
+                if in_flight(&found) == 0 {
+                    if !session.json {
+                        output::line(&counts_line(&found))?;
+                    }
+                    return Ok(found);
+                }
+            }
+            if tokio::time::Instant::now() > give_up {
+                return Err(Failure::Failed(anyhow!(
+                    "not finished after {}: messages are still in flight",
+                    humantime::format_duration(self.wait_max)
+                )));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+}
+
+/// Whether intake has read every batch; one that it refused is an error.
+pub(crate) async fn all_published(api: &Api, whose: &Whose, batches: &[Batch]) -> Result<bool, Failure> {
+    for batch in batches {
+        let path = ["batches", batch.batch_id.as_str()];
+        let found = match api.get(&path, &whose.query()).await {
+            Ok(found) => found,
+            // Intake has not come to it yet.
+            Err(Failure::Refused { status: 404, .. }) => return Ok(false),
+            Err(failure) => return Err(failure),
+        };
+        match cell(&found, "state").as_str() {
+            "published" => {}
+            "refused" => return Err(Failure::Failed(anyhow!("{}", refused(&found)))),
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a batch was refused as a whole.
+fn refused(batch: &Value) -> String {
+    let refusals = batch.get("refusals").and_then(Value::as_array);
+    let why: Vec<String> = refusals
+        .into_iter()
+        .flatten()
+        .map(|refusal| {
+            let cell = |key| cell(refusal, key);
+            format!("\n  - {} ({}): {}", cell("field"), cell("rule"), cell("detail"))
+        })
+        .collect();
+    format!("batch {} was refused:{}", cell(batch, "batch_id"), why.concat())
+}
+
+/// The region by which the organisation's national numbers are read.
+pub(crate) async fn default_region(api: &Api, whose: &Whose) -> Result<Option<String>, Failure> {
+    let found = api.get(&["organizations", whose.organization.as_str()], &[]).await?;
+    Ok(Some(cell(&found, "default_region")).filter(|region| !region.is_empty()))
+}
+
+/// Hands a batch over. While too many wait for intake, it waits too.
+pub(crate) async fn hand_over(api: &Api, batch: &Batch) -> Result<Value, Failure> {
+    let mut waited = Duration::ZERO;
+    loop {
+        return match api.post(&["batches"], &[], batch).await {
+            Err(Failure::Refused { status: 429, .. }) if waited < BACKLOG_WAIT_MAX => {
+                tokio::time::sleep(LOOK_EVERY).await;
+                waited += LOOK_EVERY;
+                continue;
+            }
+            Err(Failure::Unreachable(error)) => Err(Failure::Unreachable(error.context(format!(
+                "batch {}: repeat the command, nobody is texted twice",
+                batch.batch_id
+            )))),
+            answered => answered,
+        };
+    }
+}
+
+const BACKLOG_WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// The counts by state in a distribution's answer.
+pub(crate) fn counts(distribution: &Value) -> Vec<(MessageState, u64)> {
+    let of = |state: MessageState| {
+        let found = distribution.get("counts")?.get(state.as_str())?.as_u64()?;
+        Some((state, found))
+    };
+    MessageState::ALL.into_iter().filter_map(of).collect()
+}
+
+fn in_flight(distribution: &Value) -> u64 {
+    let waits = |(state, n): &(MessageState, u64)| if state.is_terminal() { 0 } else { *n };
+    counts(distribution).iter().map(waits).sum()
+}
+
+/// `9,450 delivered, 12 undelivered`.
+pub(crate) fn counts_line(distribution: &Value) -> String {
+    let counted: Vec<String> = counts(distribution)
+        .into_iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(state, n)| format!("{} {state}", figure(n)))
+        .collect();
+    counted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_at_its_end_is_in_flight() {
+        let found = json!({"counts": {"delivered": 3, "sent": 1, "invalid": 1}});
+        assert_eq!(in_flight(&found), 1);
+        assert_eq!(counts_line(&found), "1 sent, 3 delivered, 1 invalid");
+    }
+
+    #[test]
+    fn methods_are_read_by_the_names_of_the_contract() {
+        assert_eq!(method("thank_you"), Ok(Method::ThankYou));
+        assert!(method("spam").is_err());
+    }
+}

@@ -87,10 +87,7 @@ impl Api {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self
-            .client
-            .request(method, url)
-            .bearer_auth(&self.token);
+        let mut request = self.client.request(method, url).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request
                 .header("content-type", "application/json")
@@ -141,7 +138,9 @@ impl Api {
             .await?
             .success()
             .context("add a connection")?;
-        let id = answer["id"].as_str().context("a connection without an id")?;
+        let id = answer["id"]
+            .as_str()
+            .context("a connection without an id")?;
         Ok(id.to_owned())
     }
 

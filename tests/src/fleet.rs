@@ -153,7 +153,10 @@ impl Fleet {
     /// If the disk is full.
     pub fn write_config(&self) -> anyhow::Result<PathBuf> {
         let path = self.path("fleet.toml");
-        let lines = self.settings.iter().map(|(key, value)| format!("{key} = {value}\n"));
+        let lines = self
+            .settings
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}\n"));
         // Renamed into place: a process that was started a moment ago may be reading it.
         let draft = self.path("fleet.toml.draft");
         std::fs::write(&draft, lines.collect::<String>()).context("write the configuration")?;
@@ -197,7 +200,10 @@ impl Fleet {
     /// # Errors
     /// If it ends, or does not say so in time.
     pub async fn ready(&mut self, service: Service) -> anyhow::Result<()> {
-        let url = format!("{}/readyz", self.url(&format!("{}.ops_listen", service.section())));
+        let url = format!(
+            "{}/readyz",
+            self.url(&format!("{}.ops_listen", service.section()))
+        );
         let client = self.client.clone();
         let what = format!("{} is ready", service.binary());
         let process = self.process(service)?;

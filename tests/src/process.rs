@@ -143,7 +143,11 @@ impl Process {
             .arg(self.id().to_string())
             .status()
             .context("run kill")?;
-        anyhow::ensure!(status.success(), "{} is not there to be told {name}", self.name);
+        anyhow::ensure!(
+            status.success(),
+            "{} is not there to be told {name}",
+            self.name
+        );
         Ok(())
     }
 

@@ -183,7 +183,12 @@ mod tests {
         crate::wait::until("the connection is gone", crate::wait::PATIENCE, cut)
             .await
             .expect("cut");
-        let refused = async || TcpStream::connect(proxy.address()).await.is_err().then_some(());
+        let refused = async || {
+            TcpStream::connect(proxy.address())
+                .await
+                .is_err()
+                .then_some(())
+        };
         crate::wait::until("refused", crate::wait::PATIENCE, refused)
             .await
             .expect("cut");

@@ -294,7 +294,14 @@ impl Scene {
         let settled = wait::until_calm(&what, CALM, patience, async || {
             let counts = self.counts().await?;
             let of = |state: &str| counts.get(state).copied().unwrap_or_default();
-            let failed: u64 = self.twin.audit_summary().totals.callbacks.failed.values().sum();
+            let failed: u64 = self
+                .twin
+                .audit_summary()
+                .totals
+                .callbacks
+                .failed
+                .values()
+                .sum();
             let waiting = self.twin.waiting();
             let known: u64 = counts.values().sum();
             let done = known == wanted as u64
@@ -385,7 +392,8 @@ impl Scene {
 fn leaks_in(text: &str, numbers: &HashSet<String>, secrets: &[&str]) -> Vec<String> {
     let shows = |line: &&str| {
         let digits = line.split(|c: char| !c.is_ascii_digit());
-        let mut runs = digits.filter(|run| run.len() >= 9);
+        // Longer runs are the digits of some floating-point figure.
+        let mut runs = digits.filter(|run| (9..=15).contains(&run.len()));
         let number = runs.any(|run| numbers.contains(&run[run.len() - 9..]));
         number || secrets.iter().any(|secret| line.contains(secret))
     };

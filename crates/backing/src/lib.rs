@@ -1,5 +1,18 @@
 //! What every service stands on: the bus and the ledger that `[amqp]`, `[redis]` and `[secrets]`
 //! describe, connected, watched for `/readyz`, and waited for when they are away at the start.
+//!
+//! And what several services do in the same way with them, so that it is written once:
+//! - [`patience`] waits while one of the two is away;
+//! - [`news`] makes the events that the platform is told;
+//! - [`callbacks`] opens groups of callbacks and keeps those that are not finished;
+//! - [`dead_letter()`] labels what nobody can work on.
+
+mod dead_letter;
+mod fingerprint;
+
+pub mod callbacks;
+pub mod news;
+pub mod patience;
 
 use std::{
     sync::{
@@ -14,6 +27,11 @@ use ledger::{Ledger, RedisLedger, RedisSettings, Sealer};
 use message::Secret;
 use runtime::{Boot, Config};
 use serde::Deserialize;
+
+pub use dead_letter::dead_letter;
+pub use fingerprint::fingerprint;
+
+use patience::Pauses;
 
 /// The bus and the ledger of one process.
 #[derive(Clone)]
@@ -105,6 +123,7 @@ pub fn sealer(config: &Config) -> anyhow::Result<Sealer> {
     Sealer::new(keys).map_err(|error| anyhow::anyhow!("`secrets.keys`: {error}"))
 }
 
+const WAIT_MIN: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 async fn connect_ledger(
@@ -112,14 +131,14 @@ async fn connect_ledger(
     settings: &RedisSettings,
     sealer: &Arc<Sealer>,
 ) -> anyhow::Result<Arc<RedisLedger>> {
-    let mut wait = Duration::from_millis(100);
+    let mut pauses = Pauses::new(WAIT_MIN, WAIT_MAX);
     loop {
         match RedisLedger::connect(url.reveal(), settings.clone(), sealer.clone()).await {
             Ok(ledger) => return Ok(ledger),
             Err(error @ ledger::LedgerError::Unavailable(_)) => {
-                tracing::warn!(retry_in = ?wait, "waiting for Redis: {error}");
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(WAIT_MAX);
+                let pause = pauses.pause();
+                tracing::warn!(?pause, "waiting for Redis: {error}");
+                tokio::time::sleep(pause).await;
             }
             Err(error) => return Err(error.into()),
         }

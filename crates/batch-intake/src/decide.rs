@@ -41,7 +41,7 @@ struct New {
 /// What registering came to.
 enum Entered {
     /// It is there and not published: to be handed on over this connection.
-    Open(BatchRecord, Connection, Outcome),
+    Open(Box<(BatchRecord, Connection)>, Outcome),
     /// It is published already.
     Repeated,
     /// It is not taken.
@@ -163,7 +163,8 @@ impl Intake {
             }
         };
         match entered {
-            Entered::Open(record, connection, outcome) => {
+            Entered::Open(open, outcome) => {
+                let (record, connection) = *open;
                 self.hand_on(&names, &head, record, &connection, checked, outcome)
                     .await
             }
@@ -197,7 +198,7 @@ impl Intake {
             .await?;
         // Another process, or this one before its call's answer was lost, may have been first.
         Ok(match registered {
-            Registered::New => Entered::Open(record, connection, Outcome::Taken),
+            Registered::New => Entered::Open(Box::new((record, connection)), Outcome::Taken),
             Registered::Known(known) if known.published => Entered::Repeated,
             Registered::Known(known) => self.again(known).await?,
             Registered::Conflict => Entered::Refused(vec![conflict()]),
@@ -219,7 +220,10 @@ impl Intake {
             })
             .await?
             .ok_or(Halt::Poison("connection_unknown"))?;
-        Ok(Entered::Open(known, connection, Outcome::Finished))
+        Ok(Entered::Open(
+            Box::new((known, connection)),
+            Outcome::Finished,
+        ))
     }
 
     async fn read(&self, body: Bytes, lane: Lane) -> Result<Draft, Halt> {

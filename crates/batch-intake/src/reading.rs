@@ -122,7 +122,9 @@ pub(crate) fn read(body: &[u8], lane: Lane, limits: Limits, now: Timestamp) -> D
         return draft;
     };
     match lane {
-        Lane::Schedulers => draft.fill(Members::new(text, object), None, limits, now),
+        Lane::Schedulers => {
+            draft.head = draft.fill(Members::new(text, object), None, limits, now);
+        }
         Lane::Internal => {
             let mut outer = Members::new(text, object);
             let internal = InternalHead::read(&mut outer);
@@ -131,7 +133,8 @@ pub(crate) fn read(body: &[u8], lane: Lane, limits: Limits, now: Timestamp) -> D
             if let Some((batch, internal)) = internal {
                 match serde_json::from_str::<Object<'_>>(batch.get()) {
                     Ok(inner) => {
-                        draft.fill(Members::new(text, inner), Some(internal), limits, now);
+                        let inner = Members::new(text, inner);
+                        draft.head = draft.fill(inner, Some(internal), limits, now);
                     }
                     Err(_) => draft.faults.push(of_batch(
                         "batch",
@@ -171,13 +174,14 @@ impl InternalHead {
 }
 
 impl Draft {
+    /// Fills in everything but the head, which is the answer: nothing if anything is wrong.
     fn fill(
         &mut self,
         mut members: Members<'_>,
         internal: Option<Internal>,
         limits: Limits,
         now: Timestamp,
-    ) {
+    ) -> Option<Head> {
         let organization_id = members.required::<OrganizationId>("organization_id", ID);
         let distribution_id = members.required::<DistributionId>("distribution_id", ID);
         let batch_id = members.required::<BatchId>("batch_id", BATCH_ID);
@@ -192,7 +196,7 @@ impl Draft {
         members.refuse_unknown(&NAMES);
         self.faults.append(&mut members.faults);
 
-        let given = expires_at.clone().flatten().flatten();
+        let given = expires_at.flatten().flatten();
         self.late = given.and_then(|at| late(at, limits.expiry_max, now));
         self.names = Names {
             organization_id: organization_id.clone(),
@@ -200,24 +204,21 @@ impl Draft {
             batch_id: batch_id.clone(),
         };
         if !self.faults.is_empty() {
-            return;
+            return None;
         }
         let defaults = &*CONTRACT_DEFAULTS;
-        let head = || {
-            Some(Head {
-                organization_id: organization_id?,
-                distribution_id: distribution_id?,
-                batch_id: batch_id?,
-                method: method?,
-                text: text?,
-                on_doubt: on_doubt?.unwrap_or(defaults.on_doubt),
-                segments_max: self.segments_max?,
-                expires_at_given: given,
-                expires_at: given.unwrap_or_else(|| now.plus(limits.expiry_default)),
-                internal,
-            })
-        };
-        self.head = head();
+        Some(Head {
+            organization_id: organization_id?,
+            distribution_id: distribution_id?,
+            batch_id: batch_id?,
+            method: method?,
+            text: text?,
+            on_doubt: on_doubt?.unwrap_or(defaults.on_doubt),
+            segments_max: self.segments_max?,
+            expires_at_given: given,
+            expires_at: given.unwrap_or_else(|| now.plus(limits.expiry_default)),
+            internal,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use message::{Class, ConnectionId, DistributionId, OrganizationId};
+use message::{Chunk, Class, ConnectionId, DistributionId, OrganizationId};
 use serde::{Deserialize, Serialize};
 
 /// The fleet's fixed queues.
@@ -42,6 +42,17 @@ pub struct SendQueue {
 }
 
 impl SendQueue {
+    /// The queue that `chunk` belongs into.
+    #[must_use]
+    pub fn of(chunk: &Chunk) -> Self {
+        Self {
+            organization_id: chunk.organization_id.clone(),
+            connection_id: chunk.connection_id.clone(),
+            distribution_id: chunk.distribution_id.clone(),
+            class: chunk.class,
+        }
+    }
+
     /// `sms.send.<connection>.<organization>.<distribution>`, with `.express` behind it for that
     /// class. The organisation is part of the name because two organisations may use the same
     /// distribution id on the fleet's default connection.

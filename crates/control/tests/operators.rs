@@ -10,7 +10,7 @@ use axum::{
 };
 use bus::{Bus, Topic, queue};
 use ledger::Ledger;
-use message::{ConnectionId, event::Event, opt_out::OptOutKind};
+use message::{ConnectionId, MessageState, event::Event, opt_out::OptOutKind};
 use serde_json::json;
 use support::{Bench, LIMITED, OPS, connection_body, number, organization};
 
@@ -275,12 +275,18 @@ async fn redriving_puts_back_what_names_a_known_queue_and_leaves_the_rest() {
     bench.dead_letter("m6", "malformed", None).await;
     let only = json!({ "limit": 100, "reason": "panic" });
     let answer = bench.post("/v1/dead-letters/redrive", only).await.ok();
-    assert_eq!(answer, json!({ "redriven": 1, "without_queue": 0 }));
+    assert_eq!(
+        answer,
+        json!({ "redriven": 1, "without_queue": 0, "decided": 0 })
+    );
     let answer = bench
         .post("/v1/dead-letters/redrive", json!({ "limit": 100 }))
         .await
         .ok();
-    assert_eq!(answer, json!({ "redriven": 1, "without_queue": 4 }));
+    assert_eq!(
+        answer,
+        json!({ "redriven": 1, "without_queue": 4, "decided": 0 })
+    );
     assert_eq!(bench.bus.depth(queue::DEAD).await.expect("there"), 4);
     let back = bench
         .bus
@@ -293,4 +299,51 @@ async fn redriving_puts_back_what_names_a_known_queue_and_leaves_the_rest() {
         .post("/v1/dead-letters/redrive", json!({ "limit": 0 }))
         .await;
     assert_eq!(answer.code(), "invalid_parameter");
+}
+
+#[tokio::test]
+async fn redriving_what_was_given_up_lets_it_be_sent_again_and_nothing_else() {
+    let bench = Bench::new();
+    bench.publish_batch("d-1", "b-1", 3, 0).await;
+    bench.claim("b-1", 0..3).await;
+    bench
+        .settle("b-1", 0, MessageState::Failed, "attempts_exhausted:connect")
+        .await;
+    bench.settle("b-1", 1, MessageState::Accepted, "").await;
+    for row in [0, 1] {
+        bench.dead_chunk("d-1", "b-1", row).await;
+    }
+    let queue = support::queue("d-1");
+    bench.bus.purge(&queue.name()).await.expect("there");
+    assert!(
+        bench
+            .bus
+            .delete_send_queue_if_empty(&queue)
+            .await
+            .expect("there"),
+        "removed when it was done"
+    );
+    let answer = bench
+        .post("/v1/dead-letters/redrive", json!({ "limit": 100 }))
+        .await
+        .ok();
+    assert_eq!(
+        answer,
+        json!({ "redriven": 1, "without_queue": 0, "decided": 1 })
+    );
+    assert_eq!(
+        bench
+            .bus
+            .depth(&queue.name())
+            .await
+            .expect("declared again"),
+        1
+    );
+    let rows = bench
+        .ledger
+        .rows(support::key("b-1"), 0, 10)
+        .await
+        .expect("there");
+    assert_eq!((rows[0].state, rows[0].attempt), (MessageState::Queued, 0));
+    assert_eq!(rows[1].state, MessageState::Accepted);
 }

@@ -157,6 +157,16 @@ pub trait Ledger: Send + Sync + 'static {
     /// were, for the events.
     async fn cancel_rows(&self, batch: BatchKey, now: Timestamp) -> Result<Vec<Row>, LedgerError>;
 
+    /// Lets rows that the fleet gave up after their last attempt (`failed` with a code that begins
+    /// with [`ATTEMPTS_EXHAUSTED`]: certainly never taken) wait for a first attempt again. Which
+    /// rows those were: an operator's redrive of anything else changes nothing.
+    async fn reopen(
+        &self,
+        batch: BatchKey,
+        rows: &[u32],
+        now: Timestamp,
+    ) -> Result<Vec<u32>, LedgerError>;
+
     /// Adds a queue to the list that workers consume, or renews its lease.
     async fn open_queue(&self, queue: &QueueEntry) -> Result<(), LedgerError>;
 
@@ -206,6 +216,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Whether the ledger can be used right now: what `/readyz` answers by.
     async fn ping(&self) -> Result<(), LedgerError>;
 }
+
+/// How the code of a row begins that failed because its last attempt did.
+pub const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
 
 /// Refused batches kept per organisation.
 pub const REFUSED_BATCHES_MAX: usize = 1_000;

@@ -107,7 +107,9 @@ fn hex_of<'a>(digits: impl Iterator<Item = &'a u8>) -> Option<[u8; 16]> {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
-    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]);
+    let digits = bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(*byte)]);
     let mut text = String::with_capacity(bytes.len() * 2 + HYPHENS.len());
     text.extend(digits);
     text

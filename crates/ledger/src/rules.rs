@@ -4,7 +4,7 @@
 
 use message::{MessageState, state::Report};
 
-use crate::{SettleOutcome, entry::Entry, provider_id::PackedId};
+use crate::{ATTEMPTS_EXHAUSTED, SettleOutcome, entry::Entry, provider_id::PackedId};
 
 /// The reason of a doubt that a claim found.
 pub(crate) const INTERRUPTED: &str = "interrupted";
@@ -139,6 +139,22 @@ pub(crate) fn cancel(entry: &mut Entry, now: u64, seq: &mut u32) -> bool {
         move_to(entry, MessageState::Cancelled, "", now, seq);
     }
     waits
+}
+
+/// Lets a row wait again that was given up after its last attempt; whether it does.
+pub(crate) fn reopen(entry: &mut Entry, cancelled: bool, now: u64, seq: &mut u32) -> bool {
+    let given_up =
+        entry.state == MessageState::Failed && entry.code.starts_with(ATTEMPTS_EXHAUSTED);
+    if given_up {
+        (entry.attempt, entry.connection, entry.claimed_at) = (0, 0, None);
+        let said = Said {
+            code: "",
+            provider_id: &PackedId::pack(""),
+            now,
+        };
+        requeue(entry, &said, cancelled, seq);
+    }
+    given_up
 }
 
 /// The join of the lattice: moves up or stays, and keeps the first provider id it hears of.

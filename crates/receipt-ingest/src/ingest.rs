@@ -2,18 +2,14 @@
 
 use std::{sync::Arc, time::Instant};
 
+use backing::patience::{Patience, Undone};
 use bus::{Bus, BusError, Consumer, Delivery, queue};
 use ledger::Ledger;
 use runtime::CancellationToken;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::{
-    ReceiptMetrics, Settings,
-    names::Remembered,
-    patience::{Patience, Undone},
-    round::Rounds,
-};
+use crate::{ReceiptMetrics, Settings, names::Remembered, round::Rounds};
 
 /// Merges receipts and tells what changed.
 pub struct ReceiptIngest {

@@ -5,14 +5,11 @@
 //! A round is acked when its events are confirmed. Whatever happens before, it is simply done again:
 //! merging twice changes nothing, and what is told twice has the same event id.
 
-mod delivered;
-mod events;
 mod ingest;
-mod kept;
 mod metrics;
 mod names;
 mod opt_outs;
-mod patience;
+mod outcome;
 mod reading;
 mod round;
 mod settings;

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use backing::news::About;
 use ledger::BatchRecord;
 use message::{BatchId, BatchKey, DistributionId, OrganizationId};
 
@@ -27,6 +28,16 @@ impl Names {
             distribution_id: batch.distribution_id,
             batch_id: batch.batch_id,
             connection_owner,
+        }
+    }
+
+    /// What news about `batch`, whose names these are, is about.
+    pub(crate) fn about(&self, batch: BatchKey) -> About<'_> {
+        About {
+            batch,
+            organization_id: &self.organization_id,
+            distribution_id: &self.distribution_id,
+            batch_id: &self.batch_id,
         }
     }
 }

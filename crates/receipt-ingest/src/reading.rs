@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use backing::callbacks::{Kept, Reason, Taken};
 use ledger::RowReport;
 use message::{BatchKey, Reference};
 use providers::{CallbackKind, ProviderOptOut, Reading, Receipt, Verified};
 
-use crate::{
-    ReceiptMetrics,
-    delivered::{Taken, request},
-    kept::{Kept, Reason},
-};
+use crate::ReceiptMetrics;
 
 /// Reports about rows of one batch, each with the callback that it came in.
 #[derive(Default)]
@@ -41,7 +38,7 @@ pub(crate) fn read(taken: &[Taken], kept: &mut Kept, metrics: &ReceiptMetrics) -
     for (index, one) in taken.iter().enumerate() {
         if let Err(reason) = read_one(index, one, &mut read, kept, metrics) {
             metrics.kept.with_label_values(&[reason.as_str()]).inc();
-            kept.bury(&one.callback, reason);
+            kept.bury(one, reason);
         }
     }
     read
@@ -58,7 +55,7 @@ fn read_one(
     let organization = &callback.organization_id;
     let provider = providers::provider(&callback.provider).ok_or(Reason::UnknownProvider)?;
     let slug = provider.slug();
-    let request = request(callback).ok_or(Reason::Malformed)?;
+    let request = taken.request().ok_or(Reason::Malformed)?;
     let readings = provider
         .read_callback(Verified::already(&request), CallbackKind::Status)
         .map_err(|why| {
@@ -101,11 +98,8 @@ fn read_one(
         }
     }
     if forward {
-        if taken.forwarded {
-            return Err(Reason::Misrouted);
-        }
+        kept.forward(taken)?;
         metrics.forwarded.inc();
-        kept.forward(callback);
     }
     unusable.map_or(Ok(()), Err)
 }

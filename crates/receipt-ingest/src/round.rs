@@ -3,20 +3,29 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use bus::{Bus, Delivery, Outgoing, RetryTier};
+use backing::{
+    callbacks::{CallbackQueue, Kept, Reason, Taken, open},
+    news::{self, News},
+    patience::{Patience, Undone},
+};
+use bus::{Bus, Delivery, Outgoing, RetryTier, queue};
 use futures_util::{StreamExt, stream};
 use ledger::Ledger;
 use message::{BatchKey, OrganizationId, Timestamp};
 
 use crate::{
     ReceiptMetrics, Settings,
-    delivered::{Taken, open},
-    events::{News, Outcome},
-    kept::{Kept, Reason},
     names::{Names, Remembered},
     opt_outs,
-    patience::{Patience, Undone},
+    outcome::Outcome,
     reading::{Reports, Signal, read},
+};
+
+const QUEUE: CallbackQueue = CallbackQueue {
+    name: queue::STATUS_CALLBACKS,
+    other: queue::MESSAGE_CALLBACKS,
+    stage: "receipt-ingest",
+    parked_for: RetryTier::S30,
 };
 
 /// What every round needs.
@@ -50,16 +59,16 @@ impl Rounds {
     /// # Errors
     /// If the process stops first; then nothing of it counts and all of it comes back.
     pub(crate) async fn work(&self, deliveries: &[Delivery]) -> Result<(), Undone> {
-        let (mut out, mut kept, mut taken) = (Vec::new(), Kept::default(), Vec::new());
+        let (mut out, mut kept, mut taken) = (Vec::new(), Kept::of(QUEUE), Vec::new());
         for delivery in deliveries {
             match open(delivery) {
                 Ok(callbacks) => taken.extend(callbacks),
-                Err(dead) => {
+                Err(reason) => {
                     self.metrics
                         .kept
-                        .with_label_values(&[reason_of(&dead)])
+                        .with_label_values(&[reason.as_str()])
                         .inc();
-                    out.push(*dead);
+                    out.push(QUEUE.poison(delivery, reason));
                 }
             }
         }
@@ -142,9 +151,9 @@ impl Rounds {
             .patience
             .ledger(|| self.ledger.merge(batch, &rows, now))
             .await?;
-        let mut news = News::new(batch, &names, now);
+        let mut news = News::new(names.about(batch), now);
         for ((report, settled), index) in rows.iter().zip(found).zip(callbacks) {
-            let outcome = news.add(report, settled);
+            let outcome = Outcome::of(report, settled, &mut news);
             self.count(outcome.as_str(), 1);
             match outcome {
                 Outcome::Changed | Outcome::Repeated | Outcome::Outranked => {}
@@ -220,17 +229,18 @@ impl Rounds {
             }
         }
         for (index, fate) in fates {
+            let one = &taken[index];
             let Taken {
                 callback, parked, ..
-            } = &taken[index];
+            } = one;
             let reason = match fate {
                 Unfinished::Unknown if *parked < self.settings.unknown_attempts.get() => {
                     self.metrics.parked.inc();
-                    kept.park(callback, parked + 1);
+                    kept.park(one);
                     continue;
                 }
                 Unfinished::Unknown => {
-                    let waited = RetryTier::S30.delay() * u32::from(*parked);
+                    let waited = QUEUE.parked_for.delay() * u32::from(*parked);
                     tracing::warn!(organization = %callback.organization_id, provider = callback.provider, ?waited,
                         "receipt for an unknown message put with the dead letters");
                     Reason::UnknownMessage
@@ -241,7 +251,7 @@ impl Rounds {
                 .kept
                 .with_label_values(&[reason.as_str()])
                 .inc();
-            kept.bury(callback, reason);
+            kept.bury(one, reason);
         }
     }
 
@@ -279,10 +289,10 @@ impl Rounds {
         }
         self.metrics
             .opt_outs
-            .with_label_values(&[opt_outs::word(change.kind)])
+            .with_label_values(&[news::word(change.kind)])
             .inc();
-        let distribution = names.as_ref().map(|names| names.distribution_id.as_str());
-        Ok(Some(opt_outs::event(change, distribution)))
+        let distribution = names.as_ref().map(|names| &names.distribution_id);
+        Ok(Some(news::opt_out(change, distribution, None)))
     }
 
     fn count(&self, outcome: &str, n: usize) {
@@ -291,9 +301,4 @@ impl Rounds {
             .with_label_values(&[outcome])
             .inc_by(n as u64);
     }
-}
-
-fn reason_of(dead: &Outgoing) -> &str {
-    let reason = dead.headers.iter().find(|(name, _)| name == "reason");
-    reason.map_or("unreadable_group", |(_, reason)| reason)
 }

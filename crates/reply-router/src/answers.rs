@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
+use backing::fingerprint;
 use bus::{Outgoing, Route, queue};
 use message::{
     Batch, BatchId, Connection, ConnectionId, DistributionId, DoubtPolicy, Method, Msisdn,
     OrganizationId, Recipient, Timestamp, batch::InternalBatch, event::Keyword, keywords,
 };
 use providers::{Capabilities, Inbound};
-use sha2::{Digest, Sha256};
 
 /// The mailing that answers are counted under.
 const DISTRIBUTION: &str = "confirmations";
@@ -104,13 +104,8 @@ pub(crate) struct Asked<'a> {
 
 /// The answer as a batch for intake, good for `within` after the question.
 pub(crate) fn batch(answer: Answer, asked: &Asked<'_>, within: Duration) -> Outgoing {
-    let digest = Sha256::digest(asked.name);
-    let digest: String = digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let name = format!("{}-{digest}", answer.as_str());
+    let question = fingerprint([asked.name.as_bytes()]);
+    let name = format!("{}-{question}", answer.as_str());
     let batch = Batch {
         organization_id: asked.organization.clone(),
         distribution_id: DistributionId::new(DISTRIBUTION).expect("a plain word"),

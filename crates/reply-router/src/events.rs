@@ -1,12 +1,11 @@
-//! What is told about an inbound message: the reply, and the change of a standing.
+//! What is told about an inbound message.
 
 use bus::{Outgoing, Route, Topic};
 use ledger::{BatchRecord, Conversation};
 use message::{
     OrganizationId,
     callback::Callback,
-    event::{EVENT_VERSION, Event, Keyword, OptOutEvent, ReplyEvent, ReplyTo},
-    opt_out::{OptOutChange, OptOutKind},
+    event::{EVENT_VERSION, Keyword, ReplyEvent, ReplyTo},
 };
 use providers::Inbound;
 
@@ -53,30 +52,6 @@ pub(crate) fn reply(
     };
     let body = serde_json::to_vec(&event).expect("events have string keys only");
     Outgoing::new(Route::Topic(Topic::Replies, key), event_id, body)
-}
-
-/// The change, for `<organization>.<distribution, or none>.<opt_out or opt_in>`. `name` is the
-/// message that made it.
-pub(crate) fn opt_out(name: &str, change: OptOutChange, matched: Option<&Matched>) -> Outgoing {
-    let word = word(change.kind);
-    let place = matched.map_or("none", |matched| matched.batch.distribution_id.as_str());
-    let key = format!("{}.{place}.{word}", change.organization_id);
-    let event_id = format!("{word}:{name}");
-    let event = Event::OptOut(OptOutEvent {
-        v: EVENT_VERSION,
-        event_id: event_id.clone(),
-        change,
-    });
-    let body = serde_json::to_vec(&event).expect("events have string keys only");
-    Outgoing::new(Route::Topic(Topic::Events, key), event_id, body)
-}
-
-/// The last word of the routing key, and the label in metrics.
-pub(crate) const fn word(kind: OptOutKind) -> &'static str {
-    match kind {
-        OptOutKind::OptOut => "opt_out",
-        OptOutKind::OptIn => "opt_in",
-    }
 }
 
 /// The label in metrics.

@@ -6,18 +6,24 @@ use std::{
     sync::Arc,
 };
 
-use bus::{Bus, Delivery, Outgoing};
+use backing::{
+    callbacks::{CallbackQueue, Kept, Reason, Taken, open},
+    patience::{Patience, Undone},
+};
+use bus::{Bus, Delivery, Outgoing, RetryTier, queue};
 use futures_util::{StreamExt, stream};
 use ledger::Ledger;
 use message::OrganizationId;
 use providers::{CallbackKind, Inbound, Provider, ProviderOptOut, Reading, Verified};
 
-use crate::{
-    ReplyMetrics, Settings,
-    delivered::{Taken, open, request},
-    kept::{Kept, Reason},
-    patience::{Patience, Undone},
-    standing::Turns,
+use crate::{ReplyMetrics, Settings, standing::Turns};
+
+const QUEUE: CallbackQueue = CallbackQueue {
+    name: queue::MESSAGE_CALLBACKS,
+    other: queue::STATUS_CALLBACKS,
+    stage: "reply-router",
+    // A reply may have overtaken the worker's note of the message that it answers.
+    parked_for: RetryTier::S5,
 };
 
 /// What every group needs.
@@ -58,14 +64,15 @@ impl Groups {
     pub(crate) async fn work(&self, delivery: &Delivery) -> Result<(), Undone> {
         let taken = match open(delivery) {
             Ok(taken) => taken,
-            Err(dead) => {
-                let reason = dead.headers.iter().find(|(name, _)| name == "reason");
-                let reason = reason.map_or("", |(_, reason)| reason);
-                self.metrics.kept.with_label_values(&[reason]).inc();
-                return self.publish(vec![*dead]).await;
+            Err(reason) => {
+                self.metrics
+                    .kept
+                    .with_label_values(&[reason.as_str()])
+                    .inc();
+                return self.publish(vec![QUEUE.poison(delivery, reason)]).await;
             }
         };
-        let mut kept = Kept::default();
+        let mut kept = Kept::of(QUEUE);
         let people = self.read(&taken, &mut kept);
         let mut done = Done::default();
         // Different people at once; one person's messages stay in order.
@@ -83,7 +90,7 @@ impl Groups {
         }
         drop(under_way);
         for index in done.parked {
-            kept.park(&taken[index].callback);
+            kept.park(&taken[index]);
         }
         for (index, reason) in done.dead {
             self.bury(&taken[index], reason, &mut kept);
@@ -110,7 +117,7 @@ impl Groups {
             .kept
             .with_label_values(&[reason.as_str()])
             .inc();
-        kept.bury(&taken.callback, reason);
+        kept.bury(taken, reason);
     }
 
     /// What the group's callbacks say, by person.
@@ -131,11 +138,11 @@ impl Groups {
         people: &mut BTreeMap<String, Vec<Said>>,
         kept: &mut Kept,
     ) -> Result<(), Reason> {
-        let callback = &taken.callback;
-        let organization = &callback.organization_id;
-        let provider = providers::provider(&callback.provider).ok_or(Reason::UnknownProvider)?;
+        let organization = &taken.callback.organization_id;
+        let provider =
+            providers::provider(&taken.callback.provider).ok_or(Reason::UnknownProvider)?;
         let slug = provider.slug();
-        let request = request(callback).ok_or(Reason::Malformed)?;
+        let request = taken.request().ok_or(Reason::Malformed)?;
         let readings = provider
             .read_callback(Verified::already(&request), CallbackKind::Message)
             .map_err(|why| {
@@ -164,11 +171,8 @@ impl Groups {
             });
         }
         if forward {
-            if taken.forwarded {
-                return Err(Reason::Misrouted);
-            }
+            kept.forward(taken)?;
             self.metrics.forwarded.inc();
-            kept.forward(callback);
         }
         unusable.map_or(Ok(()), Err)
     }

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use backing::{callbacks::Taken, news, patience::Undone};
 use bus::Outgoing;
 use message::{
     Msisdn, OrganizationId, Timestamp,
@@ -14,10 +15,8 @@ use providers::{Inbound, Provider};
 
 use crate::{
     answers::{self, Answer, Asked},
-    delivered::Taken,
     events::{self, Matched, keyword_word},
     group::Groups,
-    patience::Undone,
     standing::{Step, Wish},
 };
 
@@ -92,9 +91,12 @@ impl Groups {
         if let Some(change) = &judged.began {
             self.metrics
                 .opt_outs
-                .with_label_values(&[events::word(change.kind)])
+                .with_label_values(&[news::word(change.kind)])
                 .inc();
-            out.push(events::opt_out(&name, change.clone(), matched.as_ref()));
+            let distribution = matched
+                .as_ref()
+                .map(|matched| &matched.batch.distribution_id);
+            out.push(news::opt_out(change.clone(), distribution, Some(&name)));
         }
         if let Some(number) = number {
             let answer = self.answer(

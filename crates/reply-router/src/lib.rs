@@ -6,13 +6,10 @@
 //! before, it is simply done again: the events have the same ids, the answer the same batch id.
 
 mod answers;
-mod delivered;
 mod events;
 mod group;
 mod inbound;
-mod kept;
 mod metrics;
-mod patience;
 mod router;
 mod settings;
 mod signals;

@@ -2,18 +2,14 @@
 
 use std::{sync::Arc, time::Instant};
 
+use backing::patience::{Patience, Undone};
 use bus::{Bus, BusError, Consumer, Delivery, queue};
 use ledger::Ledger;
 use runtime::CancellationToken;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::{
-    ReplyMetrics, Settings,
-    group::Groups,
-    patience::{Patience, Undone},
-    standing::Turns,
-};
+use crate::{ReplyMetrics, Settings, group::Groups, standing::Turns};
 
 /// Routes replies, and makes opt-outs hold.
 pub struct ReplyRouter {

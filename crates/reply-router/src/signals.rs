@@ -1,5 +1,6 @@
 //! Opt-outs that a provider signals beside, or instead of, an inbound message.
 
+use backing::{news, patience::Undone};
 use bus::Outgoing;
 use message::{
     callback::Callback,
@@ -7,7 +8,7 @@ use message::{
 };
 use providers::ProviderOptOut;
 
-use crate::{events, group::Groups, patience::Undone};
+use crate::group::Groups;
 
 impl Groups {
     /// Works on an opt-out that the provider signals without an inbound message.
@@ -45,8 +46,8 @@ impl Groups {
         }
         self.metrics
             .opt_outs
-            .with_label_values(&[events::word(change.kind)])
+            .with_label_values(&[news::word(change.kind)])
             .inc();
-        Ok(vec![events::opt_out(&name, change, None)])
+        Ok(vec![news::opt_out(change, None, Some(&name))])
     }
 }

@@ -7,6 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use backing::news;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use ledger::{Claim, ClaimRequest, Row, SettleOutcome, SettleRequest, SettleRow, Settled};
 use message::{
@@ -20,11 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Shared,
-    patience::until_ok,
+    patience::{until_done, until_ok},
     policy::{self, Then, Verdict},
     run::{Again, Open},
     submit::NoAnswer,
-    tell,
 };
 
 /// How long answers may wait for their neighbours before they are settled without them.
@@ -122,7 +122,7 @@ impl Group {
         if !settles.is_empty() {
             told.extend(self.settle(settles).await.into_iter().filter_map(row_of));
         }
-        self.tell(&told).await;
+        self.tell(told, Vec::new()).await;
         self.send(fresh, slots, &mut leftover).await;
         leftover
     }
@@ -314,7 +314,7 @@ impl Group {
                 code,
             } = &outcome
             {
-                extra.extend(self.record_opt_out(&row, code, reference).await);
+                extra.extend(self.record_opt_out(&row, code).await);
             }
             let verdict = policy::decide(
                 &outcome,
@@ -365,8 +365,8 @@ impl Group {
                 Then::Done | Then::RetryAfter(_) | Then::ComeBackAfter(_) | Then::Dead(_) => {}
             }
         }
-        let rows: Vec<Row> = settled.into_iter().filter_map(row_of).collect();
-        self.tell_with(&rows, extra).await;
+        self.tell(settled.into_iter().filter_map(row_of), extra)
+            .await;
     }
 
     /// Returns the settled rows in order; waits for the ledger as long as it takes, because what is
@@ -380,13 +380,8 @@ impl Group {
             sender: (connection.organization_id.clone(), connection.sender.key()),
             rows,
         };
-        let never = CancellationToken::new();
         let errors = &self.shared.metrics.ledger_errors;
-        let settled = until_ok("settle", errors, &never, || {
-            self.shared.ledger.settle(&request)
-        })
-        .await;
-        let settled = settled.unwrap_or_default();
+        let settled = until_done("settle", errors, || self.shared.ledger.settle(&request)).await;
         for settled in &settled {
             if let Settled::Changed(row) = settled {
                 self.shared
@@ -399,23 +394,15 @@ impl Group {
         settled
     }
 
-    async fn tell(&self, rows: &[Row]) {
-        self.tell_with(rows, Vec::new()).await;
-    }
-
-    async fn tell_with(&self, rows: &[Row], extra: Vec<bus::Outgoing>) {
-        let mut news = tell::statuses(&self.open.chunk, rows, now());
+    /// Tells what `rows` say, and `extra` with it.
+    async fn tell(&self, rows: impl IntoIterator<Item = Row>, extra: Vec<bus::Outgoing>) {
+        let mut news = news::statuses((&self.open.chunk).into(), rows, now());
         news.extend(extra);
         self.shared.publish(news).await;
     }
 
     /// The provider refuses this recipient because they opted out there: so they have here.
-    async fn record_opt_out(
-        &self,
-        row: &ChunkRow,
-        code: &str,
-        reference: Reference,
-    ) -> Option<bus::Outgoing> {
+    async fn record_opt_out(&self, row: &ChunkRow, code: &str) -> Option<bus::Outgoing> {
         let change = OptOutChange {
             organization_id: self.open.chunk.organization_id.clone(),
             number: row.to,
@@ -425,13 +412,13 @@ impl Group {
             connection_id: Some(self.open.connection.id.clone()),
             evidence: format!("{} {code}", self.open.provider.slug()),
         };
-        let never = CancellationToken::new();
         let errors = &self.shared.metrics.ledger_errors;
-        let changed = until_ok("record opt-out", errors, &never, || {
+        let changed = until_done("record opt-out", errors, || {
             self.shared.ledger.change_opt_out(&change)
         })
         .await;
-        (changed == Some(true)).then(|| tell::opt_out(&self.open.chunk, change, reference))
+        let distribution = &self.open.chunk.distribution_id;
+        changed.then(|| news::opt_out(change, Some(distribution), None))
     }
 
     /// Makes the whole fleet rest on this connection. Best effort: who misses it is told 429 too.

@@ -1,8 +1,8 @@
-//! Waiting for the ledger and the bus to come back. A call whose outcome is unknown is repeated
-//! as it is: every one of them is idempotent.
+//! Waiting for the ledger and the bus to come back, each with a counter of its own.
 
 use std::{fmt::Display, time::Duration};
 
+use backing::patience::{GiveUp, Pauses, Stopped, Waiting};
 use prometheus::IntCounter;
 use tokio_util::sync::CancellationToken;
 
@@ -14,20 +14,31 @@ pub(crate) async fn until_ok<T, E: Display, F: Future<Output = Result<T, E>>>(
     what: &'static str,
     errors: &IntCounter,
     give_up: &CancellationToken,
-    mut call: impl FnMut() -> F,
+    call: impl FnMut() -> F,
 ) -> Option<T> {
-    let mut wait = WAIT_MIN;
-    loop {
-        match call().await {
-            Ok(value) => return Some(value),
-            Err(error) => {
-                errors.inc();
-                tracing::warn!(what, retry_in = ?wait, "{error}");
-            }
-        }
-        tokio::select! {
-            () = give_up.cancelled() => return None,
-            () = tokio::time::sleep(wait) => wait = (wait * 2).min(WAIT_MAX),
-        }
-    }
+    until(what, errors, GiveUp::At(give_up), call).await.ok()
+}
+
+/// Repeats `call` until it succeeds, however long that takes.
+pub(crate) async fn until_done<T, E: Display, F: Future<Output = Result<T, E>>>(
+    what: &'static str,
+    errors: &IntCounter,
+    call: impl FnMut() -> F,
+) -> T {
+    let done = until(what, errors, GiveUp::Never, call).await;
+    done.expect("nothing stops it")
+}
+
+async fn until<T, E: Display, F: Future<Output = Result<T, E>>>(
+    what: &'static str,
+    errors: &IntCounter,
+    give_up: GiveUp<'_>,
+    call: impl FnMut() -> F,
+) -> Result<T, Stopped> {
+    let waiting = Waiting {
+        what,
+        pauses: Pauses::new(WAIT_MIN, WAIT_MAX),
+        give_up,
+    };
+    waiting.until(call, |_| None, || errors.inc()).await
 }

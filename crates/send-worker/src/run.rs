@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use backing::dead_letter;
 use bus::{Delivery, Outgoing, RetryTier, Route, SendQueue, queue};
 use ledger::QueueEntry;
 use message::{
@@ -12,7 +13,10 @@ use message::{
 use providers::Provider;
 use tokio::{task::JoinHandle, time::Instant};
 
-use crate::{Shared, group::Leftover, patience::until_ok, tell};
+use crate::{Shared, group::Leftover, patience::until_done, tell};
+
+/// This service in the headers of its dead letters.
+const STAGE: &str = "send-worker";
 
 /// A chunk that was read and can be sent.
 pub(crate) struct Open {
@@ -201,11 +205,10 @@ impl Run {
             // Retries may come back a while after the last message is not worth sending any more.
             expires_at: chunk.expires_at.plus(RetryTier::H1.delay() * 2),
         };
-        let body = serde_json::to_vec(&chunk).expect("our own vocabulary always has a JSON form");
         let moved = Outgoing::new(
             Route::Queue(queue.name()),
             delivery.message_id.clone(),
-            body,
+            tell::body(&chunk),
         );
         let move_once = || async {
             let declared = shared
@@ -225,10 +228,9 @@ impl Run {
                 .map_err(|error| error.to_string())?;
             Ok::<_, String>(declared.settles_in)
         };
-        let never = tokio_util::sync::CancellationToken::new();
-        let moved = until_ok("reroute", &shared.metrics.publish_errors, &never, move_once).await;
+        let settles_in = until_done("reroute", &shared.metrics.publish_errors, move_once).await;
         // A young queue does not keep what it confirms: until it does, this delivery stands for it.
-        tokio::time::sleep(moved.unwrap_or_default()).await;
+        tokio::time::sleep(settles_in).await;
         shared.metrics.chunks.with_label_values(&["rerouted"]).inc();
         delivery.ack().await;
     }
@@ -267,23 +269,10 @@ fn dead(open: &Open, rows: Vec<(ChunkRow, &'static str)>) -> Vec<Outgoing> {
         .into_iter()
         .map(|(reason, rows)| {
             let (id, body) = tell::chunk(&open.chunk, rows, 1);
-            dead_letter(id, body, reason, &open.queue)
+            let letter = Outgoing::new(Route::Dead, id, body);
+            dead_letter(letter, reason, STAGE, open.queue.as_str())
         })
         .collect()
-}
-
-/// A letter for `sms.dead` with the headers that every service gives its dead letters.
-pub(crate) fn dead_letter(
-    id: String,
-    body: impl Into<bytes::Bytes>,
-    reason: &str,
-    queue: &str,
-) -> Outgoing {
-    Outgoing::new(Route::Dead, id, body)
-        .with_header("reason", reason)
-        .with_header("stage", "send-worker")
-        .with_header("version", env!("CARGO_PKG_VERSION"))
-        .with_header("queue", queue)
 }
 
 impl Shared {
@@ -292,11 +281,8 @@ impl Shared {
         if messages.is_empty() {
             return;
         }
-        let never = tokio_util::sync::CancellationToken::new();
-        until_ok("publish", &self.metrics.publish_errors, &never, || {
-            self.bus.publish(messages.clone())
-        })
-        .await;
+        let errors = &self.metrics.publish_errors;
+        until_done("publish", errors, || self.bus.publish(messages.clone())).await;
     }
 
     /// Moves a delivery that nobody can work on to the dead-letter queue.
@@ -309,13 +295,9 @@ impl Shared {
             queue::DEAD
         );
         self.metrics.chunks.with_label_values(&["dead"]).inc();
-        let letter = dead_letter(
-            delivery.message_id.clone(),
-            delivery.body.clone(),
-            reason,
-            from,
-        );
-        self.publish(vec![letter]).await;
+        let letter = Outgoing::new(Route::Dead, &delivery.message_id, delivery.body.clone());
+        self.publish(vec![dead_letter(letter, reason, STAGE, from)])
+            .await;
         delivery.ack().await;
     }
 }

@@ -115,7 +115,8 @@ impl Api {
         query: &[(&str, &str)],
         body: &impl serde::Serialize,
     ) -> Result<Value, Failure> {
-        self.call(Method::POST, path, query, Some(bytes(body)?)).await
+        self.call(Method::POST, path, query, Some(bytes(body)?))
+            .await
     }
 
     /// Sets something.
@@ -128,7 +129,8 @@ impl Api {
         query: &[(&str, &str)],
         body: &impl serde::Serialize,
     ) -> Result<Value, Failure> {
-        self.call(Method::PUT, path, query, Some(bytes(body)?)).await
+        self.call(Method::PUT, path, query, Some(bytes(body)?))
+            .await
     }
 
     /// Removes something.
@@ -199,7 +201,9 @@ impl Api {
         let mut read = Vec::new();
         while let Some(part) = answer.chunk().await.map_err(unreachable)? {
             if read.len() + part.len() > ANSWER_BYTES_MAX {
-                return Err(not_ours(anyhow!("an answer of more than {ANSWER_BYTES_MAX} bytes")));
+                return Err(not_ours(anyhow!(
+                    "an answer of more than {ANSWER_BYTES_MAX} bytes"
+                )));
             }
             read.extend_from_slice(&part);
         }
@@ -259,13 +263,15 @@ fn said(body: &[u8]) -> String {
     let mut text = format!("{}: {}", cell("error.code"), cell("error.message"));
     if let Some(details) = answer.pointer("/error/details").and_then(Value::as_array) {
         for detail in details {
-            let (field, problem) = (output::cell(detail, "field"), output::cell(detail, "problem"));
+            let (field, problem) = (
+                output::cell(detail, "field"),
+                output::cell(detail, "problem"),
+            );
             text.push_str(&format!("\n  - {field}: {problem}"));
         }
     }
     text
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -303,7 +309,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
-        let failure = api(&format!("http://{address}")).get(&["providers"], &[]).await;
+        let failure = api(&format!("http://{address}"))
+            .get(&["providers"], &[])
+            .await;
         assert_eq!(failure.expect_err("nobody there").code(), 4);
     }
 }

@@ -137,22 +137,41 @@ mod tests {
 
     #[test]
     fn nobody_is_in_two_batches_whatever_the_spelling() {
-        let numbers = ["+33639980001", "+33639980002", "+33 6 39 98 00 01", "+33639980003", "x", "x"];
-        let cut = mailing().cut(recipients(&numbers), None, 2).expect("ids fit");
+        let numbers = [
+            "+442079460001",
+            "+442079460002",
+            "+44 20 7946 0001",
+            "+442079460003",
+            "x",
+            "x",
+        ];
+        let cut = mailing()
+            .cut(recipients(&numbers), None, 2)
+            .expect("ids fit");
         let shape: Vec<_> = cut
             .batches
             .iter()
             .map(|batch| (batch.batch_id.as_str(), batch.recipients.len()))
             .collect();
         assert_eq!(shape, [("D", 2), ("D-2", 2)]);
-        assert_eq!(cut.left_out, 2, "the other spelling, and the repeated rubbish");
+        assert_eq!(
+            cut.left_out, 2,
+            "the other spelling, and the repeated rubbish"
+        );
     }
 
     #[test]
     fn repetitions_within_a_batch_stay_for_intake_to_name_them() {
         let cut = mailing()
-            .cut(recipients(&["+33639980001", "+33639980001"]), None, 10)
+            .cut(recipients(&["+442079460001", "+442079460001"]), None, 10)
             .expect("ids fit");
-        assert_eq!((cut.batches.len(), cut.batches[0].recipients.len(), cut.left_out), (1, 2, 0));
+        assert_eq!(
+            (
+                cut.batches.len(),
+                cut.batches[0].recipients.len(),
+                cut.left_out
+            ),
+            (1, 2, 0)
+        );
     }
 }

@@ -44,14 +44,35 @@ impl CheckConfig {
 fn faults(config: &Config, standalone: bool) -> Vec<String> {
     let checks = [
         config.section::<LogSettings>("log").err().map(say),
-        config.section::<ShutdownSettings>("shutdown").err().map(say),
+        config
+            .section::<ShutdownSettings>("shutdown")
+            .err()
+            .map(say),
         config.section::<PublicSettings>("public").err().map(say),
-        config.section::<batch_intake::Settings>("batch_intake").err().map(say),
-        config.section::<send_worker::Settings>("send_worker").err().map(say),
-        config.section::<ingress::Settings>("ingress").err().map(say),
-        config.section::<receipt_ingest::Settings>("receipt_ingest").err().map(say),
-        config.section::<reply_router::Settings>("reply_router").err().map(say),
-        config.section::<control::Settings>("control").err().map(say),
+        config
+            .section::<batch_intake::Settings>("batch_intake")
+            .err()
+            .map(say),
+        config
+            .section::<send_worker::Settings>("send_worker")
+            .err()
+            .map(say),
+        config
+            .section::<ingress::Settings>("ingress")
+            .err()
+            .map(say),
+        config
+            .section::<receipt_ingest::Settings>("receipt_ingest")
+            .err()
+            .map(say),
+        config
+            .section::<reply_router::Settings>("reply_router")
+            .err()
+            .map(say),
+        config
+            .section::<control::Settings>("control")
+            .err()
+            .map(say),
         (!standalone)
             .then(|| BackingSettings::configure(config).err().map(say))
             .flatten(),
@@ -68,14 +89,16 @@ mod tests {
     use super::*;
 
     fn config(variables: &[(&str, &str)]) -> Config {
+        let token = ("SMSFLEET_CONTROL_TOKENS", "ops=0123456789abcdef");
         let variables = variables
             .iter()
+            .chain([&token])
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Config::load(None, variables).expect("known keys")
     }
 
     #[test]
-    fn the_defaults_are_valid_for_standalone() {
+    fn the_defaults_and_a_token_are_valid_for_standalone() {
         assert_eq!(faults(&config(&[]), true), [""; 0]);
     }
 
@@ -87,7 +110,10 @@ mod tests {
         ]);
         let faults = faults(&config, true);
         assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(faults[0].contains("send_worker.request_timeout"), "{faults:?}");
+        assert!(
+            faults[0].contains("send_worker.request_timeout"),
+            "{faults:?}"
+        );
         assert!(faults[1].contains("ingress.listen"), "{faults:?}");
     }
 }

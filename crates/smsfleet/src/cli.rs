@@ -73,8 +73,16 @@ impl Cli {
     /// See [`Failure`].
     pub async fn run(self) -> Result<(), Failure> {
         let json = self.json;
-        let log = LogSettings { format: LogFormat::Human, filter: self.log };
-        let session = || Ok::<_, Failure>(Session { api: Api::new(&self.api)?, json });
+        let log = LogSettings {
+            format: LogFormat::Human,
+            filter: self.log,
+        };
+        let session = || {
+            Ok::<_, Failure>(Session {
+                api: Api::new(&self.api)?,
+                json,
+            })
+        };
         match self.command {
             Command::Demo(demo) => demo.run(json, &log).await,
             Command::Sample { recipients, seed } => demo::print_sample(seed, recipients),
@@ -117,7 +125,10 @@ mod tests {
     fn the_token_is_never_in_the_help() {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.contains("SMSFLEET_API_TOKEN"), "{help}");
-        assert!(!help.contains("SMSFLEET_API_TOKEN="), "values are hidden: {help}");
+        assert!(
+            !help.contains("SMSFLEET_API_TOKEN="),
+            "values are hidden: {help}"
+        );
     }
 
     #[test]

@@ -83,12 +83,41 @@ impl Fleet {
         let first_url = urls.first().cloned().unwrap_or_default();
         let (b, l) = (|| bus.clone(), || ledger.clone());
 
-        let intake = BatchIntake::new(settings.batch_intake, b(), l(), IntakeMetrics::new(&metrics));
-        let worker = SendWorker::new(settings.send_worker, first_url, b(), l(), SendMetrics::new(&metrics))?;
-        let receipts = ReceiptIngest::new(settings.receipt_ingest, b(), l(), ReceiptMetrics::new(&metrics));
-        let replies = ReplyRouter::new(settings.reply_router, b(), l(), ReplyMetrics::new(&metrics));
-        let door = Ingress::new(settings.ingress, urls.clone(), b(), l(), IngressMetrics::new(&metrics));
-        let control = Control::new(settings.control, urls, b(), l(), ControlMetrics::new(&metrics));
+        let intake = BatchIntake::new(
+            settings.batch_intake,
+            b(),
+            l(),
+            IntakeMetrics::new(&metrics),
+        );
+        let worker = SendWorker::new(
+            settings.send_worker,
+            first_url,
+            b(),
+            l(),
+            SendMetrics::new(&metrics),
+        )?;
+        let receipts = ReceiptIngest::new(
+            settings.receipt_ingest,
+            b(),
+            l(),
+            ReceiptMetrics::new(&metrics),
+        );
+        let replies =
+            ReplyRouter::new(settings.reply_router, b(), l(), ReplyMetrics::new(&metrics));
+        let door = Ingress::new(
+            settings.ingress,
+            urls.clone(),
+            b(),
+            l(),
+            IngressMetrics::new(&metrics),
+        );
+        let control = Control::new(
+            settings.control,
+            urls,
+            b(),
+            l(),
+            ControlMetrics::new(&metrics),
+        );
 
         let mut services = JoinSet::new();
         macro_rules! start {
@@ -104,8 +133,16 @@ impl Fleet {
         start!("ingress", door.run(listeners.ingress, stop.clone()));
         start!("control", control.run(listeners.control, stop.clone()));
         let health = ops::serve(listeners.ops, metrics, readiness.clone(), stop.clone());
-        start!("ops", async move { health.await.map_err(anyhow::Error::from) });
-        Ok(Self { services, stop, deadline: settings.shutdown.deadline, readiness })
+        start!(
+            "ops",
+            async move { health.await.map_err(anyhow::Error::from) }
+        );
+        Ok(Self {
+            services,
+            stop,
+            deadline: settings.shutdown.deadline,
+            readiness,
+        })
     }
 
     /// Waits for a service to end although nobody asked it to; never returns while all work.

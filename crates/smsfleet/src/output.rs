@@ -79,7 +79,12 @@ mod tests {
 
     #[test]
     fn figures_have_a_comma_every_three_digits() {
-        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        for (n, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(figure(n), text);
         }
     }
@@ -88,6 +93,9 @@ mod tests {
     fn a_cell_never_steers_the_terminal() {
         let value = serde_json::json!({"a": {"b": "x\u{1b}[31m"}, "n": 3});
         assert_eq!(cell(&value, "a.b"), "x\u{FFFD}[31m");
-        assert_eq!((cell(&value, "n").as_str(), cell(&value, "none").as_str()), ("3", ""));
+        assert_eq!(
+            (cell(&value, "n").as_str(), cell(&value, "none").as_str()),
+            ("3", "")
+        );
     }
 }

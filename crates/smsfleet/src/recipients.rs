@@ -27,9 +27,13 @@ pub fn read_file(path: &Path) -> anyhow::Result<Vec<Recipient>> {
 ///
 /// # Errors
 /// The first thing that is wrong, with its line.
-pub fn read(input: impl Read) -> anyhow::Result<Vec<Recipient>> {
+pub fn read(mut input: impl Read) -> anyhow::Result<Vec<Recipient>> {
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes)?;
     // Uneven rows are found below, where the message can say which line and what was expected.
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(&bytes[..]);
     let mut headings: Vec<String> = match reader.headers() {
         Ok(headings) => headings.iter().map(str::to_owned).collect(),
         Err(error) => bail!("line 1: {}", said(&error)),
@@ -43,6 +47,7 @@ pub fn read(input: impl Read) -> anyhow::Result<Vec<Recipient>> {
     }
     let number = number_column(&headings)?;
     let mut recipients = Vec::new();
+    let mut last = (0, false);
     for record in reader.records() {
         let record = match record {
             Ok(record) => record,
@@ -58,6 +63,7 @@ pub fn read(input: impl Read) -> anyhow::Result<Vec<Recipient>> {
             record.len(),
             headings.len()
         );
+        last = (line, record.iter().any(|cell| cell.contains('\n')));
         let mut fields = BTreeMap::new();
         for (column, (heading, cell)) in headings.iter().zip(&record).enumerate() {
             if column != number && !cell.is_empty() {
@@ -68,6 +74,13 @@ pub fn read(input: impl Read) -> anyhow::Result<Vec<Recipient>> {
         recipients.push(Recipient { to, fields });
     }
     ensure!(!recipients.is_empty(), "no recipient behind the header");
+    // The parser takes the end of the file for the end of an open quote, and all rows in it for one.
+    let (line, spans_lines) = last;
+    let quotes = bytes.iter().filter(|byte| **byte == b'"').count();
+    ensure!(
+        !spans_lines || quotes.is_multiple_of(2),
+        "line {line}: a quote that opens here is never closed"
+    );
     Ok(recipients)
 }
 
@@ -97,7 +110,10 @@ fn number_column(headings: &[String]) -> anyhow::Result<usize> {
 fn said(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::Utf8 { err, .. } => {
-            format!("cell {} is not UTF-8; save the file as UTF-8", err.field() + 1)
+            format!(
+                "cell {} is not UTF-8; save the file as UTF-8",
+                err.field() + 1
+            )
         }
         csv::ErrorKind::Io(error) => error.to_string(),
         _ => "not CSV".to_owned(),
@@ -114,9 +130,13 @@ mod tests {
 
     #[test]
     fn the_number_and_the_fields_are_found_by_their_headings() {
-        let csv = "\u{FEFF}first_name, Phone ,link\nAna,+33639980001,\"https://a,b\"\n,0639980002,\n";
+        let csv =
+            "\u{FEFF}first_name, Phone ,link\nAna,+33639980001,\"https://a,b\"\n,0639980002,\n";
         let rows = read(csv.as_bytes()).expect("good CSV");
-        assert_eq!((rows[0].to.as_str(), rows[1].to.as_str()), ("+33639980001", "0639980002"));
+        assert_eq!(
+            (rows[0].to.as_str(), rows[1].to.as_str()),
+            ("+33639980001", "0639980002")
+        );
         assert_eq!(rows[0].fields["first_name"], "Ana");
         assert_eq!(rows[0].fields["link"], "https://a,b");
         assert!(rows[1].fields.is_empty(), "an empty cell is no value");
@@ -131,7 +151,7 @@ mod tests {
         assert!(fault(b"to,a\n1,2\n1,\xff\n").contains("line 3: cell 2 is not UTF-8"));
         assert!(fault(b"to,a\n").contains("no recipient"));
         assert!(fault(b"").contains("line 1"));
-        assert!(fault(b"to,a\n1,\"2\n3,4\n").contains("line 2"), "an open quote");
+        assert!(fault(b"to,a\n1,\"2\n3,4\n").contains("line 2: a quote that opens"));
     }
 
     #[test]

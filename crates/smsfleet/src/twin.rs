@@ -34,7 +34,12 @@ pub struct TwinArgs {
     #[arg(long, value_name = "SID", requires = "auth_token")]
     account_sid: Option<String>,
     /// Its token.
-    #[arg(long, env = "SMSFLEET_API_TWIN_AUTH_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(
+        long,
+        env = "SMSFLEET_API_TWIN_AUTH_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
     auth_token: Option<String>,
     /// Where its inbound messages go.
     #[arg(long, value_name = "URL", requires = "account_sid")]
@@ -78,9 +83,14 @@ impl Twin {
             ("a person writes", format!("{base}/_twin/inbound")),
         ];
         if json {
-            output::json(&json!({ "provider": "twilio-sms", "base_url": base, "accounts": accounts }))?;
+            output::json(
+                &json!({ "provider": "twilio-sms", "base_url": base, "accounts": accounts }),
+            )?;
         } else {
-            output::line(&format!("twilio-sms twin, {} accounts; Ctrl-C ends it", accounts.len()))?;
+            output::line(&format!(
+                "twilio-sms twin, {} accounts; Ctrl-C ends it",
+                accounts.len()
+            ))?;
             for (what, url) in urls {
                 output::line(&format!("  {what:<16} {url}"))?;
             }
@@ -133,7 +143,8 @@ mod tests {
 
     #[test]
     fn settings_are_read_from_toml_and_json_and_a_misspelt_key_is_named() {
-        let toml = "[[accounts]]\naccount_sid = 'AC1'\nauth_token = 't'\n[behaviour]\nlatency = '5ms'\n";
+        let toml =
+            "[[accounts]]\naccount_sid = 'AC1'\nauth_token = 't'\n[behaviour]\nlatency = '5ms'\n";
         let read_toml = read(toml).expect("good TOML");
         let json = r#"{"accounts":[{"account_sid":"AC1","auth_token":"t"}],"behaviour":{"latency":"5ms"}}"#;
         let read_json = read(json).expect("good JSON");

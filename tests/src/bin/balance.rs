@@ -64,7 +64,10 @@ enum Act {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("balance: {error}");
@@ -91,9 +94,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     println!("balance: --seed {seed} repeats this run");
     let mut dice = fastrand::Rng::with_seed(seed);
     let opened = Scene::open(options(arguments, seed)).await;
-    let mut scene = opened?.context(
-        "this needs RabbitMQ and Redis: deploy/dev/services run target/release/balance",
-    )?;
+    let mut scene = opened?
+        .context("this needs RabbitMQ and Redis: deploy/dev/services run target/release/balance")?;
     let ended = play(arguments, &mut scene, &mut dice).await;
     if ended.is_err() || arguments.keep {
         if let Some(kept) = scene.fleet.keep_files() {
@@ -152,9 +154,14 @@ async fn play(
     dice: &mut fastrand::Rng,
 ) -> anyhow::Result<bool> {
     let started = Instant::now();
-    for (number, first) in (0..arguments.recipients).step_by(BATCH as usize).enumerate() {
+    for (number, first) in (0..arguments.recipients)
+        .step_by(BATCH as usize)
+        .enumerate()
+    {
         let people = people::numbers(first..arguments.recipients.min(first + BATCH));
-        scene.mail("spring", &format!("spring-{}", number + 1), &people).await?;
+        scene
+            .mail("spring", &format!("spring-{}", number + 1), &people)
+            .await?;
     }
     println!(
         "balance: {} recipients handed over after {:.1} s",
@@ -162,7 +169,10 @@ async fn play(
         started.elapsed().as_secs_f64()
     );
     let allowed = disturb(arguments, scene, dice).await?;
-    scene.settle(Duration::from_secs(900)).await.context("the distribution")?;
+    scene
+        .settle(Duration::from_secs(900))
+        .await
+        .context("the distribution")?;
     let took = started.elapsed();
     let sent = scene.twin.audit_summary().totals.accepted;
 
@@ -177,7 +187,10 @@ async fn play(
     dice.shuffle(&mut reminded);
     scene.mail("reminder", "reminder-1", &reminded).await?;
     let before = scene.api.counts("spring").await?;
-    scene.settle(Duration::from_secs(300)).await.context("the reminder")?;
+    scene
+        .settle(Duration::from_secs(300))
+        .await
+        .context("the reminder")?;
     let reminder = scene.api.counts("reminder").await?;
 
     let verdict = check(&scene.history(allowed).await?);

@@ -116,7 +116,10 @@ fn names(of: &[Attempted<'_>], which: impl Fn(&Attempted<'_>) -> bool) -> Vec<St
 
 fn handed_over(history: &History, ours: &[Attempted<'_>], verdict: &mut Verdict) {
     let confirmed = history.batches.iter().filter(|batch| batch.confirmed);
-    verdict.tell("batches confirmed to the scheduler", confirmed.count() as u64);
+    verdict.tell(
+        "batches confirmed to the scheduler",
+        confirmed.count() as u64,
+    );
     verdict.tell("attempted: rows of those", count(ours, |m| m.confirmed));
     verdict.tell(
         "acknowledged: rows in the ledger",
@@ -201,10 +204,16 @@ fn twin_against_ledger(history: &History, ours: &[Attempted<'_>], verdict: &mut 
     verdict.tell("twin: refused with a code", refused);
     verdict.tell("twin: throttled (429)", totals.throttled);
     verdict.tell("twin: taken, answered 5xx or reset", totals.ambiguous_taken);
-    verdict.tell("twin: not taken, answered 5xx or reset", totals.ambiguous_not_taken);
+    verdict.tell(
+        "twin: not taken, answered 5xx or reset",
+        totals.ambiguous_not_taken,
+    );
     let callbacks = &totals.callbacks;
     verdict.tell("twin: receipts taken by the ingress", callbacks.ok);
-    verdict.tell("twin: receipts posted twice on purpose", callbacks.duplicated);
+    verdict.tell(
+        "twin: receipts posted twice on purpose",
+        callbacks.duplicated,
+    );
     verdict.tell(
         "twin: receipts that it gave up to deliver",
         callbacks.failed.values().sum(),
@@ -261,7 +270,10 @@ fn twin_against_ledger(history: &History, ours: &[Attempted<'_>], verdict: &mut 
         );
     }
     let late: Vec<String> = names(ours, behind);
-    verdict.tell("ledger behind the twin: receipt given up", late.len() as u64);
+    verdict.tell(
+        "ledger behind the twin: receipt given up",
+        late.len() as u64,
+    );
     if late.len() as u64 > given_up {
         verdict.forbid(
             "lost",
@@ -284,8 +296,10 @@ fn twin_against_ledger(history: &History, ours: &[Attempted<'_>], verdict: &mut 
         }),
     );
     // Over the entries, not the rows: one name under two recipients is two entries.
-    let meant: HashMap<&str, Option<&str>> =
-        ours.iter().map(|m| (m.reference.as_str(), m.recipient)).collect();
+    let meant: HashMap<&str, Option<&str>> = ours
+        .iter()
+        .map(|m| (m.reference.as_str(), m.recipient))
+        .collect();
     verdict.forbid(
         "unexpected",
         "a request named somebody else than its row does",
@@ -341,7 +355,13 @@ fn lost_and_doubled(history: &History, ours: &[Attempted<'_>], verdict: &mut Ver
             }
         }
     }
-    doubled.extend(history.twin.doubled.iter().map(|entry| entry.reference.clone()));
+    doubled.extend(
+        history
+            .twin
+            .doubled
+            .iter()
+            .map(|entry| entry.reference.clone()),
+    );
     doubled.sort();
     doubled.dedup();
     verdict.tell("doubled: taken twice for one person", doubled.len() as u64);
@@ -357,12 +377,19 @@ fn in_doubt(history: &History, ours: &[Attempted<'_>], verdict: &mut Verdict) {
     let explained = count(ours, |m| doubt(m) && not_taken(m));
     verdict.tell("in doubt: a request arrived and was not taken", explained);
     let cut_off = names(ours, |m| doubt(m) && m.requests() == 0);
-    verdict.tell("in doubt: claimed, no request arrived", cut_off.len() as u64);
+    verdict.tell(
+        "in doubt: claimed, no request arrived",
+        cut_off.len() as u64,
+    );
     let unsettled = names(ours, |m| doubt(m) && m.taken() > 0);
     verdict.tell("in doubt: taken, receipt given up", unsettled.len() as u64);
     let callbacks = &history.twin.totals.callbacks;
     if unsettled.len() as u64 > callbacks.failed.values().sum::<u64>() + callbacks.lost {
-        verdict.forbid("in doubt", "the receipt of a taken message did not settle its doubt", unsettled);
+        verdict.forbid(
+            "in doubt",
+            "the receipt of a taken message did not settle its doubt",
+            unsettled,
+        );
     }
     if cut_off.len() as u64 > history.allowed.claims_cut_off {
         verdict.forbid(
@@ -394,7 +421,10 @@ fn in_doubt(history: &History, ours: &[Attempted<'_>], verdict: &mut Verdict) {
 fn opt_outs(history: &History, ours: &[Attempted<'_>], verdict: &mut Verdict) {
     let stops = &history.twin.stops;
     verdict.tell("opt-outs acknowledged to the twin", stops.len() as u64);
-    verdict.tell("suppressed in the ledger", count(ours, |m| m.state() == "suppressed"));
+    verdict.tell(
+        "suppressed in the ledger",
+        count(ours, |m| m.state() == "suppressed"),
+    );
     let stopped: HashSet<&str> = stops.iter().map(|stop| stop.recipient.as_str()).collect();
     verdict.forbid(
         "unexpected",
@@ -421,12 +451,16 @@ fn opt_outs(history: &History, ours: &[Attempted<'_>], verdict: &mut Verdict) {
         })
         .map(|stop| format!("{} ms after", stop.worst_late_ms))
         .collect();
-    verdict.tell("requests within the second after an opt-out", {
+    verdict.tell("requests after an opt-out, soon enough", {
         let soon = stops.iter().filter(|stop| stop.worst_late_ms <= allowed_ms);
         soon.map(|stop| stop.requests_after).sum()
     });
     verdict.tell("late: requests to stopped numbers", late.len() as u64);
-    verdict.forbid("late", "a request left for somebody who had opted out", late);
+    verdict.forbid(
+        "late",
+        "a request left for somebody who had opted out",
+        late,
+    );
 }
 
 /// What the platform was told last about a message is what the ledger says.
@@ -467,7 +501,9 @@ fn events(history: &History, ours: &[Attempted<'_>], verdict: &mut Verdict) {
         names(ours, |m| ended(m) && by_events(m) != Some(m.state()))
             .into_iter()
             .map(|reference| {
-                let said = told.get(reference.as_str()).map_or("nothing", |told| told.1);
+                let said = told
+                    .get(reference.as_str())
+                    .map_or("nothing", |told| told.1);
                 format!("{reference} told {said}")
             })
             .collect(),
@@ -477,7 +513,11 @@ fn events(history: &History, ours: &[Attempted<'_>], verdict: &mut Verdict) {
 fn who_wrote(history: &History) -> HashSet<&str> {
     let replies = history.replies.iter();
     let from = replies.filter_map(|reply| reply["from"].as_str());
-    let stops = history.twin.stops.iter().map(|stop| stop.recipient.as_str());
+    let stops = history
+        .twin
+        .stops
+        .iter()
+        .map(|stop| stop.recipient.as_str());
     from.chain(stops).collect()
 }
 
@@ -503,7 +543,10 @@ fn replies(history: &History, verdict: &mut Verdict) {
         verdict.forbid(
             "lost",
             "replies heard and inbound messages taken do not match",
-            vec![format!("{heard} heard, {} taken, {given_up} given up", posts.ok)],
+            vec![format!(
+                "{heard} heard, {} taken, {given_up} given up",
+                posts.ok
+            )],
         );
     }
 }

@@ -116,7 +116,11 @@ impl fmt::Display for Verdict {
             writeln!(f)?;
         }
         for problem in &self.problems {
-            write!(f, "  {}: {} × {}", problem.class, problem.count, problem.what)?;
+            write!(
+                f,
+                "  {}: {} × {}",
+                problem.class, problem.count, problem.what
+            )?;
             if !problem.examples.is_empty() {
                 write!(f, " (such as {})", problem.examples.join(", "))?;
             }

@@ -31,7 +31,9 @@ fn settled() -> History {
         *history.counts.entry(state(row).to_owned()).or_default() += 1;
         // Told twice and out of order, as it may be.
         for (seq, status) in [(5, state(row)), (2, "accepted"), (5, state(row))] {
-            history.events.push(json!({"kind": "status", "status": status,
+            history
+                .events
+                .push(json!({"kind": "status", "status": status,
                 "messages": [{"reference": reference, "seq": seq}]}));
         }
         if row == 9 {
@@ -58,8 +60,12 @@ fn settled() -> History {
         ..StopRecord::default()
     });
     twin.totals.inbound.posts.ok = 1;
-    history.replies.push(json!({"provider_message_id": "SM1", "from": numbers[9]}));
-    history.replies.push(json!({"provider_message_id": "SM1", "from": numbers[9]}));
+    history
+        .replies
+        .push(json!({"provider_message_id": "SM1", "from": numbers[9]}));
+    history
+        .replies
+        .push(json!({"provider_message_id": "SM1", "from": numbers[9]}));
     history.twin = twin;
     history.batches.push(batch);
     history
@@ -76,7 +82,9 @@ fn move_row(history: &mut History, row: usize, state: &str) {
     let old = std::mem::replace(&mut history.rows[row].state, state.to_owned());
     *history.counts.entry(old).or_default() -= 1;
     *history.counts.entry(state.to_owned()).or_default() += 1;
-    history.events.push(json!({"kind": "status", "status": state,
+    history
+        .events
+        .push(json!({"kind": "status", "status": state,
         "messages": [{"reference": history.rows[row].reference, "seq": 9}]}));
 }
 
@@ -86,7 +94,10 @@ fn a_settled_run_balances_and_says_so_figure_by_figure() {
     assert!(verdict.balanced(), "{verdict}");
     assert_eq!(verdict.figure("attempted: rows of those"), 10);
     assert_eq!(verdict.figure("twin: messages taken"), 8);
-    assert_eq!(verdict.figure("in doubt: a request arrived and was not taken"), 1);
+    assert_eq!(
+        verdict.figure("in doubt: a request arrived and was not taken"),
+        1
+    );
     assert!(verdict.to_string().ends_with("the books balance"));
 }
 
@@ -211,12 +222,20 @@ fn a_receipt_that_the_provider_gave_up_to_deliver_is_a_figure_and_no_loss() {
         with(move |history| {
             move_row(history, 0, "sent");
             move_row(history, 1, "sent");
-            history.twin.totals.callbacks.failed.insert("connect".into(), n);
+            history
+                .twin
+                .totals
+                .callbacks
+                .failed
+                .insert("connect".into(), n);
         })
     };
     let verdict = gave_up(2);
     assert!(verdict.balanced(), "{verdict}");
-    assert_eq!(verdict.figure("ledger behind the twin: receipt given up"), 2);
+    assert_eq!(
+        verdict.figure("ledger behind the twin: receipt given up"),
+        2
+    );
     assert!(!gave_up(1).balanced());
 }
 
@@ -224,7 +243,12 @@ fn a_receipt_that_the_provider_gave_up_to_deliver_is_a_figure_and_no_loss() {
 fn a_contradicting_end_is_no_receipt_given_up() {
     let verdict = with(|history| {
         move_row(history, 0, "undelivered");
-        history.twin.totals.callbacks.failed.insert("connect".into(), 5);
+        history
+            .twin
+            .totals
+            .callbacks
+            .failed
+            .insert("connect".into(), 5);
     });
     assert!(verdict.count_of("figures differ") >= 1, "{verdict}");
 }
@@ -305,7 +329,9 @@ fn a_platform_that_was_told_something_else_or_nothing_was_not_told() {
     assert_eq!(nothing.count_of("untold"), 1, "{nothing}");
     let stale = with(|history| {
         let reference = history.rows[0].reference.clone();
-        history.events.push(json!({"kind": "status", "status": "sent",
+        history
+            .events
+            .push(json!({"kind": "status", "status": "sent",
             "messages": [{"reference": reference, "seq": 7}]}));
     });
     assert_eq!(stale.count_of("untold"), 1, "{stale}");
@@ -317,7 +343,13 @@ fn a_reply_that_was_taken_and_not_published_does_not_balance() {
     assert!(!verdict.balanced(), "{verdict}");
     let given_up = with(|history| {
         history.replies.clear();
-        history.twin.totals.inbound.posts.failed.insert("connect".into(), 1);
+        history
+            .twin
+            .totals
+            .inbound
+            .posts
+            .failed
+            .insert("connect".into(), 1);
     });
     assert_eq!(given_up.count_of("lost"), 1, "{given_up}");
 }

@@ -220,6 +220,7 @@ calls! {
         state: DistributionState
     ) -> bool;
     fn cancel_rows(batch: BatchKey, now: Timestamp) -> Vec<Row>;
+    fn reopen(batch: BatchKey, rows: &[u32], now: Timestamp) -> Vec<u32>;
     fn open_queue(queue: &QueueEntry) -> ();
     fn close_queue(name: &str) -> ();
     fn queues(known_version: Option<u64>) -> Option<QueueList>;

@@ -8,23 +8,23 @@
 //! classic tier would drop the message, and a quorum tier would keep it and, after 32 of that
 //! kind, keep everything. `sms.requeue` has an alternate that leads to the dead letters.
 
-use std::time::Duration;
-
+use futures_util::future::BoxFuture;
 use lapin::{
-    Channel, Connection, ExchangeKind,
+    Channel, Connection, ExchangeKind, Queue,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable, ShortString},
+    types::{FieldTable, ShortString},
 };
 
 use super::{
-    failure,
-    settings::{AmqpSettings, QueueType},
+    arguments::{self, Kind},
+    failure::{self, Mismatch},
+    settings::AmqpSettings,
     version::Version,
 };
 use crate::{BusError, RetryTier, Topic, topology::queue as fixed};
 
 /// Where messages whose delay is over find their queue by name.
-const REQUEUE: &str = "sms.requeue";
+pub(super) const REQUEUE: &str = "sms.requeue";
 /// Where those go whose queue is gone.
 const UNROUTABLE: &str = "sms.unroutable";
 
@@ -34,8 +34,7 @@ pub(super) async fn topology(
     settings: &AmqpSettings,
     version: Version,
 ) -> Result<(), BusError> {
-    let plan = Plan { settings, version };
-    let mut channel = open(connection).await?;
+    let channel = open(connection).await?;
 
     for topic in [Topic::Events, Topic::Replies, Topic::Control] {
         exchange(
@@ -53,15 +52,16 @@ pub(super) async fn topology(
         FieldTable::default(),
     )
     .await?;
-    let alternate = table([("alternate-exchange", text(UNROUTABLE))]);
+    let mut alternate = FieldTable::default();
+    alternate.insert("alternate-exchange".into(), arguments::text(UNROUTABLE));
     exchange(&channel, REQUEUE, ExchangeKind::Direct, alternate).await?;
 
     for name in fixed::ALL {
-        let arguments = match name {
-            fixed::DEAD => plan.dead(),
-            _ => plan.work(),
+        let kind = match name {
+            fixed::DEAD => Kind::Dead,
+            _ => Kind::Work,
         };
-        queue(connection, &mut channel, name, arguments).await?;
+        fixed_queue(connection, settings, version, name, kind).await?;
         bind(&channel, name, REQUEUE, name).await?;
     }
     bind(&channel, fixed::DEAD, UNROUTABLE, "").await?;
@@ -69,40 +69,82 @@ pub(super) async fn topology(
     for tier in RetryTier::ALL {
         let name = tier.name();
         exchange(&channel, &name, ExchangeKind::Fanout, FieldTable::default()).await?;
-        queue(connection, &mut channel, &name, plan.tier(tier)).await?;
+        fixed_queue(connection, settings, version, &name, Kind::Tier(tier)).await?;
         bind(&channel, &name, &name, "").await?;
     }
     Ok(())
 }
 
-/// What a distribution's queue is declared with.
-pub(super) fn send_queue(settings: &AmqpSettings, version: Version) -> FieldTable {
-    let mut arguments = Plan { settings, version }.work();
-    arguments.insert("x-expires".into(), milliseconds(settings.send_queue_lease));
-    arguments
+async fn fixed_queue(
+    connection: &Connection,
+    settings: &AmqpSettings,
+    version: Version,
+    name: &str,
+    kind: Kind,
+) -> Result<(), BusError> {
+    let attempts = arguments::attempts(settings, version, kind);
+    queue(name, attempts, |arguments| {
+        Box::pin(async move {
+            // A channel each, because a refusal closes it.
+            let channel = open(connection).await?;
+            let options = QueueDeclareOptions::durable();
+            channel
+                .queue_declare(short(name)?, options, arguments)
+                .await
+                .map_err(|error| failure::of_queue(name, &error))
+        })
+    })
+    .await?;
+    Ok(())
 }
 
-/// Declares a durable queue; one that exists with elder numbers is kept, and said.
-async fn queue(
-    connection: &Connection,
-    channel: &mut Channel,
+/// What a declaration found.
+pub(super) struct Found {
+    /// Whether the queue may have another type than the settings say.
+    pub(super) elder: bool,
+    /// How many consume it, where the broker said so.
+    pub(super) consumers: Option<u32>,
+}
+
+/// Declares a queue with the first of `attempts` that fits what exists. One of ours that was born
+/// under other settings goes on as it is, which is said; one of somebody else's is refused.
+pub(super) async fn queue<'a>(
     name: &str,
-    arguments: FieldTable,
-) -> Result<(), BusError> {
-    let declared = channel
-        .queue_declare(short(name)?, QueueDeclareOptions::durable(), arguments)
-        .await;
-    let Err(error) = declared else {
-        return Ok(());
-    };
-    let refusal = failure::of_queue(name, &error);
-    if !failure::is_elder_setting(&refusal) {
-        return Err(refusal);
+    attempts: [FieldTable; 2],
+    mut attempt: impl FnMut(FieldTable) -> BoxFuture<'a, Result<Queue, BusError>>,
+) -> Result<Found, BusError> {
+    let mut refused = None;
+    for arguments in attempts {
+        let error = match attempt(arguments).await {
+            Ok(queue) => {
+                if let Some(reason) = &refused {
+                    said_elder(name, reason);
+                }
+                return Ok(Found {
+                    elder: refused.is_some(),
+                    consumers: Some(queue.consumer_count()),
+                });
+            }
+            Err(error) => error,
+        };
+        match failure::mismatch(&error) {
+            Some(Mismatch::Number) => {
+                said_elder(name, &error);
+                return Ok(Found {
+                    elder: true,
+                    consumers: None,
+                });
+            }
+            // The first refusal is about the settings, and the one to be told.
+            Some(Mismatch::Type) => refused = refused.or(Some(error)),
+            None => return Err(refused.unwrap_or(error)),
+        }
     }
-    tracing::warn!(queue = name, reason = %refusal, "queue keeps the arguments that it was declared with");
-    // The refusal has closed the channel.
-    *channel = open(connection).await?;
-    Ok(())
+    Err(refused.unwrap_or(BusError::NoSuchQueue(name.into())))
+}
+
+fn said_elder(queue: &str, reason: &BusError) {
+    tracing::warn!(queue, %reason, "queue goes on with the arguments that it was born with");
 }
 
 async fn exchange(
@@ -166,93 +208,10 @@ impl Topic {
     }
 }
 
-/// The arguments of each kind of queue.
-struct Plan<'a> {
-    settings: &'a AmqpSettings,
-    version: Version,
-}
-
-impl Plan<'_> {
-    /// A queue that work waits in: what cannot be processed ends in `sms.dead`.
-    fn work(&self) -> FieldTable {
-        let mut arguments = self.base(self.settings.queue_type, self.settings.queue_length_max);
-        arguments.insert("x-dead-letter-exchange".into(), text(""));
-        arguments.insert("x-dead-letter-routing-key".into(), text(fixed::DEAD));
-        if self.settings.queue_type == QueueType::Quorum {
-            let limit = self.settings.delivery_limit.get();
-            arguments.insert("x-delivery-limit".into(), number(limit));
-        }
-        arguments
-    }
-
-    fn tier(&self, tier: RetryTier) -> FieldTable {
-        let mut arguments = self.base(self.timed(), self.settings.queue_length_max);
-        arguments.insert("x-message-ttl".into(), milliseconds(tier.delay()));
-        arguments.insert("x-dead-letter-exchange".into(), text(REQUEUE));
-        arguments
-    }
-
-    fn dead(&self) -> FieldTable {
-        let queue_type = self.timed();
-        let mut arguments = self.base(queue_type, self.settings.dead_letter_length_max);
-        arguments.insert(
-            "x-message-ttl".into(),
-            milliseconds(self.settings.dead_letter_ttl),
-        );
-        if queue_type == QueueType::Quorum {
-            // Browsing takes a letter and gives it back, which counts. Nothing is behind this
-            // queue, and RabbitMQ 4 limits to 20 where nothing is said: then browsing would delete.
-            arguments.insert("x-delivery-limit".into(), number(i32::MAX));
-        }
-        arguments
-    }
-
-    /// Quorum queues had no message TTL before 3.10, and said nothing when asked for one.
-    fn timed(&self) -> QueueType {
-        if self.version < Version::TIMED_QUORUM_QUEUES {
-            QueueType::Classic
-        } else {
-            self.settings.queue_type
-        }
-    }
-
-    fn base(&self, queue_type: QueueType, length_max: u32) -> FieldTable {
-        let mut arguments = table([
-            ("x-queue-type", text(queue_type.as_str())),
-            ("x-max-length", number(length_max)),
-            ("x-overflow", text("reject-publish")),
-        ]);
-        if queue_type == QueueType::Quorum && self.version >= Version::TIMED_QUORUM_QUEUES {
-            arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
-        }
-        arguments
-    }
-}
-
 /// A name for the wire, which has room for 255 bytes.
 pub(super) fn short(name: &str) -> Result<ShortString, BusError> {
     ShortString::try_new(name).map_err(|error| BusError::Unusable {
         queue: name.into(),
         why: error.to_string().into(),
     })
-}
-
-fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
-    let mut table = FieldTable::default();
-    for (name, value) in entries {
-        table.insert(name.into(), value);
-    }
-    table
-}
-
-fn text(value: &str) -> AMQPValue {
-    AMQPValue::LongString(value.into())
-}
-
-fn number(value: impl Into<i64>) -> AMQPValue {
-    AMQPValue::LongLongInt(value.into())
-}
-
-fn milliseconds(duration: Duration) -> AMQPValue {
-    number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }

@@ -55,29 +55,34 @@ fn reply_code(error: &Error) -> Option<u16> {
     }
 }
 
-/// Whether the broker refused a declaration only because the queue was born under other settings,
-/// which it keeps: it works as well as it did. A queue that lacks an argument altogether is
-/// somebody else's.
-pub(super) fn is_elder_setting(error: &BusError) -> bool {
-    const MAY_DIFFER: [&str; 5] = [
-        "x-expires",
-        "x-max-length",
-        "x-delivery-limit",
-        "x-message-ttl",
-        "x-queue-type",
-    ];
+/// How a queue that exists differs from what was asked for, if it may be one of ours.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Mismatch {
+    /// In an argument that belongs to a queue type: it may be of the other one.
+    Type,
+    /// In the value of a setting.
+    Number,
+}
+
+/// `None` if `error` is no refusal or the queue is somebody else's.
+pub(super) fn mismatch(error: &BusError) -> Option<Mismatch> {
     // `PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received
     // 'quorum' but current is 'classic'`; a number is `the value '1' of type 'signedint'`, and one
     // that is missing is `none`.
     let BusError::Unusable { why, .. } = error else {
-        return false;
+        return None;
     };
-    why.split_once("inequivalent arg '")
-        .and_then(|(_, rest)| rest.split_once('\''))
-        .is_some_and(|(argument, rest)| {
-            let both_have_it = !rest.contains("received none") && !rest.contains("is none");
-            MAY_DIFFER.contains(&argument) && both_have_it
-        })
+    let (_, rest) = why.split_once("inequivalent arg '")?;
+    let (argument, rest) = rest.split_once('\'')?;
+    let one_lacks_it = rest.contains("received none") || rest.contains("is none");
+    match argument {
+        "x-queue-type" | "x-dead-letter-strategy" => Some(Mismatch::Type),
+        "x-delivery-limit" if one_lacks_it => Some(Mismatch::Type),
+        "x-expires" | "x-max-length" | "x-delivery-limit" | "x-message-ttl" if !one_lacks_it => {
+            Some(Mismatch::Number)
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -85,20 +90,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_another_value_of_a_setting_is_an_elder_setting() {
-        let refused = |argument: &str, current: &str| BusError::Unusable {
+    fn only_another_type_or_another_number_may_be_one_of_ours() {
+        let refused = |argument: &str, received: &str, current: &str| BusError::Unusable {
             queue: "q".into(),
             why: format!(
                 "PRECONDITION_FAILED - inequivalent arg '{argument}' for queue 'q' in vhost '/': \
-                 received the value '1' of type 'signedint' but current is {current}"
+                 received {received} but current is {current}"
             )
             .into(),
         };
-        let value = "the value '2' of type 'signedint'";
-        assert!(is_elder_setting(&refused("x-expires", value)));
-        assert!(is_elder_setting(&refused("x-queue-type", value)));
-        assert!(!is_elder_setting(&refused("x-expires", "none")));
-        assert!(!is_elder_setting(&refused("durable", value)));
-        assert!(!is_elder_setting(&BusError::Closed));
+        let (one, two) = (
+            "the value '1' of type 'signedint'",
+            "the value '2' of type 'signedint'",
+        );
+        for (argument, received, current, expected) in [
+            ("x-expires", one, two, Some(Mismatch::Number)),
+            ("x-expires", one, "none", None),
+            ("x-max-length", "none", two, None),
+            ("x-delivery-limit", one, two, Some(Mismatch::Number)),
+            ("x-delivery-limit", one, "none", Some(Mismatch::Type)),
+            (
+                "x-queue-type",
+                "'quorum'",
+                "'classic'",
+                Some(Mismatch::Type),
+            ),
+            ("x-dead-letter-strategy", "none", two, Some(Mismatch::Type)),
+            ("x-dead-letter-exchange", one, "none", None),
+            ("durable", "'true'", "'false'", None),
+        ] {
+            let error = refused(argument, received, current);
+            assert_eq!(mismatch(&error), expected, "{error}");
+        }
+        assert_eq!(mismatch(&BusError::Closed), None);
     }
 }

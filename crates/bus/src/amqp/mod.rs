@@ -6,6 +6,7 @@
 //! Each is kept up by its [`link`] and declares the [topology](declare) before it is used.
 
 mod admin;
+mod arguments;
 mod declare;
 mod delivery;
 mod failure;
@@ -33,6 +34,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{Bus, BusError, Consumer, Declared, Delivery, Outgoing, SendQueue, Topic};
 use admin::Admin;
+use arguments::Kind;
 use declare::short;
 use link::{Broker, Link};
 use publisher::Publisher;
@@ -121,6 +123,38 @@ impl AmqpBus {
         }
     }
 
+    async fn delete(&self, queue: &str, if_empty: bool) -> Result<bool, BusError> {
+        let name = short(queue)?;
+        let options = QueueDeleteOptions {
+            if_empty,
+            ..QueueDeleteOptions::default()
+        };
+        let deleted = self
+            .admin
+            .run(queue, async move |channel: Channel| {
+                match channel.queue_delete(name, options).await {
+                    Ok(lost) => Ok(Some(lost)),
+                    Err(error) if failure::is_precondition_failed(&error) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            })
+            .await?;
+        let Some(lost) = deleted else {
+            return Ok(false);
+        };
+        if let Ok(live) = self.admin.live().await {
+            self.settled.forget(live.generation, queue);
+        }
+        if lost > 0 {
+            tracing::error!(
+                queue,
+                lost,
+                "messages were published to a queue while it was deleted"
+            );
+        }
+        Ok(true)
+    }
+
     async fn passive(&self, queue: &str) -> Result<u64, BusError> {
         let name = short(queue)?;
         let passive = QueueDeclareOptions {
@@ -172,37 +206,26 @@ impl Bus for AmqpBus {
                 }
             }
         }
-        let arguments = declare::send_queue(&self.broker.settings, live.version);
-        let declared = self
-            .admin
-            .run(&queue, {
-                let name = name.clone();
-                async move |channel: Channel| {
-                    channel
-                        .queue_declare(name, QueueDeclareOptions::durable(), arguments)
-                        .await
-                }
-            })
-            .await;
-        let mut settles = self.broker.settings.queue_type == QueueType::Quorum;
-        match declared {
-            Ok(found) if settles && found.consumer_count() == 0 => {
-                self.renew_lease(generation, &queue).await;
-            }
-            Ok(_) => {}
-            Err(refusal) if failure::is_elder_setting(&refusal) => {
-                tracing::warn!(queue, reason = %refusal, "queue keeps the arguments that it was declared with");
-                // One of those may be its type.
-                settles = true;
-            }
-            Err(error) => return Err(error),
+        let attempts = arguments::attempts(&self.broker.settings, live.version, Kind::Send);
+        let found = declare::queue(&queue, attempts, |arguments| {
+            let (queue, name) = (queue.as_str(), name.clone());
+            Box::pin(self.admin.run(queue, async move |channel: Channel| {
+                channel
+                    .queue_declare(name, QueueDeclareOptions::durable(), arguments)
+                    .await
+            }))
+        })
+        .await?;
+        let quorum = self.broker.settings.queue_type == QueueType::Quorum || found.elder;
+        if quorum && found.consumers.unwrap_or(0) == 0 {
+            self.renew_lease(generation, &queue).await;
         }
         self.admin
             .run(&queue, async move |channel: Channel| {
                 declare::bind_to_requeue(&channel, name).await
             })
             .await?;
-        let settles_in = match settles {
+        let settles_in = match quorum {
             true => self.settled.seen(generation, &queue),
             false => Duration::ZERO,
         };
@@ -211,40 +234,21 @@ impl Bus for AmqpBus {
 
     async fn delete_send_queue_if_empty(&self, queue: &SendQueue) -> Result<bool, BusError> {
         let queue = queue.name();
-        let name = short(&queue)?;
-        // Quorum queues do not know `if-empty` (the broker closes the connection over it), so
-        // they are looked at first; the ledger has to know that nobody publishes meanwhile.
+        // Quorum queues do not know `if-empty` (the broker closes the connection over it), so they
+        // are only looked at first; the ledger has to know that nobody publishes meanwhile.
         match self.passive(&queue).await {
             Ok(0) => {}
             Ok(_) => return Ok(false),
             Err(BusError::NoSuchQueue(_)) => return Ok(true),
             Err(error) => return Err(error),
         }
-        let options = QueueDeleteOptions {
-            if_empty: self.broker.settings.queue_type == QueueType::Classic,
-            ..QueueDeleteOptions::default()
-        };
-        let deleted = self
-            .admin
-            .run(&queue, async move |channel: Channel| {
-                match channel.queue_delete(name, options).await {
-                    Ok(lost) => Ok(Some(lost)),
-                    Err(error) if failure::is_precondition_failed(&error) => Ok(None),
-                    Err(error) => Err(error),
-                }
-            })
-            .await?;
-        if let Ok(live) = self.admin.live().await {
-            self.settled.forget(live.generation, &queue);
+        let if_empty = self.broker.settings.queue_type == QueueType::Classic;
+        let mut deleted = self.delete(&queue, if_empty).await;
+        if if_empty && matches!(deleted, Err(BusError::Unusable { .. })) {
+            // A quorum queue, elder than the settings.
+            deleted = self.delete(&queue, false).await;
         }
-        if let Some(lost @ 1..) = deleted {
-            tracing::error!(
-                queue,
-                lost,
-                "messages were published to a queue while it was deleted"
-            );
-        }
-        Ok(deleted.is_some())
+        deleted
     }
 
     async fn purge(&self, queue: &str) -> Result<u64, BusError> {

@@ -77,7 +77,6 @@ struct Queues {
 impl EmbeddedBus {
     /// A bus with the fleet's fixed queues and the default bounds.
     #[must_use]
-    #[expect(clippy::new_ret_no_self, reason = "a bus is only ever shared")]
     pub fn new() -> Arc<Self> {
         Self::with_settings(EmbeddedSettings::default())
     }

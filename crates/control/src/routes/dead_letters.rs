@@ -6,8 +6,10 @@ use axum::{
     Extension, Json,
     extract::{Query, State, rejection::BytesRejection},
 };
-use bus::{BusError, Delivery, Outgoing, Route, queue};
+use bus::{BusError, Delivery, Outgoing, RetryTier, Route, SendQueue, queue};
 use bytes::Bytes;
+use ledger::QueueEntry;
+use message::{Chunk, MessageState};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -69,6 +71,8 @@ pub(super) struct Redriven {
     redriven: usize,
     /// Looked at and left: their queue is not named, or gone.
     without_queue: usize,
+    /// Looked at and left: chunks of which no message may be sent again, because all are decided.
+    decided: usize,
 }
 
 /// Held at once while looking for those that died of one reason.
@@ -102,14 +106,17 @@ pub(super) async fn redrive(
     let mut done = Redriven {
         redriven: 0,
         without_queue: 0,
+        decided: 0,
     };
     for letter in chosen {
-        if put_back(&app, &letter).await? {
-            letter.ack().await;
-            done.redriven += 1;
-            app.metrics.redriven.inc();
-        } else {
-            done.without_queue += 1;
+        match put_back(&app, &letter).await? {
+            Fate::Redriven => {
+                letter.ack().await;
+                done.redriven += 1;
+                app.metrics.redriven.inc();
+            }
+            Fate::WithoutQueue => done.without_queue += 1,
+            Fate::Decided => done.decided += 1,
         }
     }
     let what = format!(
@@ -121,27 +128,78 @@ pub(super) async fn redrive(
     Ok(Json(done))
 }
 
+/// What became of a letter that was to be put back.
+enum Fate {
+    Redriven,
+    WithoutQueue,
+    Decided,
+}
+
 /// Confirmed before the letter is acked: a crash in between leaves two copies, and whoever consumes
 /// them is used to that.
-async fn put_back(app: &App, letter: &Delivery) -> Result<bool, ApiError> {
+async fn put_back(app: &App, letter: &Delivery) -> Result<Fate, ApiError> {
     let Some(queue) = letter.header("queue").filter(|name| is_ours(name)) else {
-        return Ok(false);
+        return Ok(Fate::WithoutQueue);
     };
+    let mut queue = queue.to_owned();
+    if queue.starts_with(SEND)
+        && let Ok(chunk) = serde_json::from_slice::<Chunk>(&letter.body)
+    {
+        if !reopen(app, &chunk).await? {
+            return Ok(Fate::Decided);
+        }
+        queue = SendQueue::of(&chunk).name();
+    }
     let outgoing = Outgoing::new(
-        Route::Queue(queue.to_owned()),
+        Route::Queue(queue),
         letter.message_id.clone(),
         letter.body.clone(),
     );
     match app.bus.publish(vec![outgoing]).await {
-        Ok(()) => Ok(true),
-        Err(BusError::Unroutable(_) | BusError::NoSuchQueue(_)) => Ok(false),
+        Ok(()) => Ok(Fate::Redriven),
+        Err(BusError::Unroutable(_) | BusError::NoSuchQueue(_)) => Ok(Fate::WithoutQueue),
         Err(error) => Err(error.into()),
     }
 }
 
+/// Lets the rows of a chunk that was given up wait again, and makes sure that somebody consumes
+/// its queue, which may have been removed when nothing was left in it. `false` if no row waits.
+async fn reopen(app: &App, chunk: &Chunk) -> Result<bool, ApiError> {
+    let rows: Vec<u32> = chunk.rows.iter().map(|row| row.row).collect();
+    let now = std::time::SystemTime::now().into();
+    let reopened = app.ledger.reopen(chunk.batch, &rows, now).await?;
+    let mut waits = !reopened.is_empty();
+    if !waits {
+        // Reopened by a call whose answer was lost, or never decided: a poison chunk.
+        for row in &chunk.rows {
+            let found = app.ledger.rows(chunk.batch, row.row, 1).await?;
+            waits |= found
+                .iter()
+                .any(|known| known.row == row.row && known.state == MessageState::Queued);
+        }
+    }
+    if waits {
+        let queue = SendQueue::of(chunk);
+        app.bus.declare_send_queue(&queue).await?;
+        let entry = QueueEntry {
+            name: queue.name(),
+            organization_id: queue.organization_id,
+            distribution_id: queue.distribution_id,
+            connection_id: queue.connection_id,
+            class: queue.class,
+            // Retries may come back a while after the last message is not worth sending any more.
+            expires_at: chunk.expires_at.plus(RetryTier::H1.delay() * 2),
+        };
+        app.ledger.open_queue(&entry).await?;
+    }
+    Ok(waits)
+}
+
+const SEND: &str = "sms.send.";
+
 /// A queue that services consume; not the dead queue itself, and nobody else's.
 fn is_ours(name: &str) -> bool {
-    name.starts_with("sms.send.") || queue::ALL.contains(&name) && name != queue::DEAD
+    name.starts_with(SEND) || queue::ALL.contains(&name) && name != queue::DEAD
 }
 
 async fn take(app: &App, most: usize) -> Result<Vec<Delivery>, ApiError> {

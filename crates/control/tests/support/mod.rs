@@ -15,10 +15,14 @@ use axum::{
 use bus::{Bus, EmbeddedBus, Outgoing, Route, SendQueue};
 use control::{Control, ControlMetrics, Settings};
 use http_body_util::BodyExt;
-use ledger::{BatchRecord, Claim, ClaimRequest, EmbeddedLedger, Ledger, NewRow, QueueEntry};
+use ledger::{
+    BatchRecord, Claim, ClaimRequest, EmbeddedLedger, Ledger, NewRow, QueueEntry, SettleOutcome,
+    SettleRequest, SettleRow,
+};
 use message::{
-    BatchId, BatchKey, Class, ConnectionId, DistributionId, DoubtPolicy, Msisdn, OrganizationId,
-    Timestamp,
+    BatchId, BatchKey, Chunk, Class, ConnectionId, DistributionId, DoubtPolicy, MessageState,
+    Msisdn, OrganizationId, Timestamp,
+    chunk::{CHUNK_VERSION, ChunkRow},
 };
 use runtime::{Config, Metrics};
 use serde_json::{Value, json};
@@ -182,6 +186,53 @@ impl Bench {
             rows: rows.map(|row| (row, number(row))).collect(),
         };
         self.ledger.claim(&claim).await.expect("there")
+    }
+
+    /// What became of a row that was claimed with others from row 0 on.
+    pub async fn settle(&self, batch: &str, row: u32, state: MessageState, code: &str) {
+        let settle = SettleRequest {
+            batch: key(batch),
+            token: 1,
+            now: now(),
+            sender: (organization(), "+12025550100".into()),
+            rows: vec![SettleRow {
+                row,
+                to: number(row),
+                outcome: SettleOutcome::State(state),
+                code: code.into(),
+                provider_message_id: String::new(),
+            }],
+        };
+        self.ledger.settle(&settle).await.expect("there");
+    }
+
+    /// A dead chunk of one row, as the worker buries it.
+    pub async fn dead_chunk(&self, distribution: &str, batch: &str, row: u32) {
+        let record = record(distribution, batch, 1);
+        let chunk = Chunk {
+            v: CHUNK_VERSION,
+            organization_id: record.organization_id,
+            distribution_id: record.distribution_id,
+            batch_id: record.batch_id,
+            batch: record.key,
+            connection_id: record.connection_id,
+            class: record.class,
+            attempt: 1,
+            text: "Hello".into(),
+            expires_at: record.expires_at,
+            exempt_from_opt_out: false,
+            rows: vec![ChunkRow {
+                row,
+                to: number(row),
+                segments: 1,
+                fields: Default::default(),
+            }],
+        };
+        let body = serde_json::to_vec(&chunk).expect("JSON");
+        let letter = Outgoing::new(Route::Dead, "c", body)
+            .with_header("reason", "attempts_exhausted")
+            .with_header("queue", queue(distribution).name());
+        self.bus.publish(vec![letter]).await.expect("there");
     }
 
     pub async fn dead_letter(&self, id: &str, reason: &str, queue: Option<&str>) {

@@ -152,6 +152,17 @@ impl Batch {
             .collect()
     }
 
+    pub(super) fn reopen(&mut self, rows: &[u32], now: Timestamp) -> Vec<u32> {
+        let (now, cancelled) = (self.frame.offset(now), self.cancelled);
+        let reopened = |row: &u32| {
+            let step = |entry: &mut Entry, seq: &mut u32| rules::reopen(entry, cancelled, now, seq);
+            self.change(*row, step)
+                .is_some_and(|(reopened, _)| reopened)
+                .then_some(*row)
+        };
+        rows.iter().filter_map(reopened).collect()
+    }
+
     /// Changes a row and moves the counters with it; nothing if the row was never written.
     fn change<T>(
         &mut self,

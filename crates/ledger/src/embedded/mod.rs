@@ -249,6 +249,17 @@ impl Ledger for EmbeddedLedger {
             .unwrap_or_default())
     }
 
+    async fn reopen(
+        &self,
+        batch: BatchKey,
+        rows: &[u32],
+        now: Timestamp,
+    ) -> Result<Vec<u32>, LedgerError> {
+        Ok(self
+            .in_batch(batch, |batch| batch.reopen(rows, now))
+            .unwrap_or_default())
+    }
+
     async fn open_queue(&self, queue: &QueueEntry) -> Result<(), LedgerError> {
         lock(&self.queues).open(queue);
         Ok(())

@@ -1,6 +1,6 @@
 //! The ledger in Redis. Every script touches one hash slot and gets all its keys as `KEYS`, so the
 //! same code runs on one server and on a cluster; every call is idempotent, because a call that
-//! timed out has an unknown outcome. What lies where: [`keys`].
+//! timed out has an unknown outcome. What lies where: `keys.rs`.
 
 use std::sync::Arc;
 
@@ -223,6 +223,15 @@ impl Ledger for RedisLedger {
 
     async fn cancel_rows(&self, batch: BatchKey, now: Timestamp) -> Result<Vec<Row>, LedgerError> {
         rows::cancel(self, batch, now).await
+    }
+
+    async fn reopen(
+        &self,
+        batch: BatchKey,
+        rows: &[u32],
+        now: Timestamp,
+    ) -> Result<Vec<u32>, LedgerError> {
+        rows::reopen(self, batch, rows, now).await
     }
 
     async fn open_queue(&self, queue: &QueueEntry) -> Result<(), LedgerError> {

@@ -191,6 +191,21 @@ pub(super) async fn cancel(
     Ok(cancelled)
 }
 
+pub(super) async fn reopen(
+    ledger: &RedisLedger,
+    batch: BatchKey,
+    rows: &[u32],
+    now: Timestamp,
+) -> Result<Vec<u32>, LedgerError> {
+    let asked = Asked::of(rows, |row| (*row, vec![field(*row)]));
+    let head = vec![decimal(now.as_millis())];
+    let answers = asked
+        .answers(ledger, &ledger.scripts.reopen, batch, head)
+        .await?;
+    let reopened = |(row, (letter, _)): (&u32, (u8, Option<Row>))| (letter == b'C').then_some(*row);
+    Ok(rows.iter().zip(answers).filter_map(reopened).collect())
+}
+
 fn steps(buckets: std::ops::Range<u32>) -> impl Iterator<Item = std::ops::Range<u32>> {
     let end = buckets.end;
     buckets

@@ -53,6 +53,7 @@ contract! {
     batches::rows_are_entered_once_and_listed_in_pages,
     batches::rows_of_a_batch_that_is_not_registered_are_refused,
     batches::cancelling_counts_every_waiting_row_exactly,
+    settles::only_what_was_given_up_can_be_reopened,
     batches::nothing_waits_in_a_cancelled_batch,
     claims::a_waiting_row_is_claimed_once,
     claims::a_repeated_call_gets_the_same_answer,

@@ -201,3 +201,19 @@ pub async fn two_reports_in_one_call_apply_in_order(world: &World) {
     assert_eq!(unchanged(&answer[5]), changed(&answer[4]));
     assert_eq!(unchanged(&answer[6]), changed(&answer[4]));
 }
+
+pub async fn only_what_was_given_up_can_be_reopened(world: &World) {
+    let batch = world.batch("b-1", 5).await;
+    world.claim(batch, 1, &[0, 1, 2]).await;
+    let failed = SettleOutcome::State(MessageState::Failed);
+    let given_up = settle_row(0, failed, "attempts_exhausted:connect", "");
+    let refused = settle_row(1, failed, "30003", "");
+    world
+        .settle(batch, 1, &[given_up, refused, accepted(2)])
+        .await;
+    let reopen = || world.ledger.reopen(batch, &[0, 1, 2, 3, 4, 999], at(3_000));
+    assert_eq!(reopen().await.expect("reopened"), [0]);
+    world.check_books(batch).await;
+    assert!(reopen().await.expect("asked again").is_empty());
+    assert_eq!(world.claim(batch, 2, &[0, 1]).await[0], Claim::Fresh);
+}

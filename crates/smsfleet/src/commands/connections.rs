@@ -75,7 +75,10 @@ impl Connections {
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::List { whose } => {
-                let items = session.api.items(&["connections"], &whose.query(), usize::MAX).await?;
+                let items = session
+                    .api
+                    .items(&["connections"], &whose.query(), usize::MAX)
+                    .await?;
                 let columns = [
                     ("id", "id"),
                     ("provider", "provider"),
@@ -90,7 +93,10 @@ impl Connections {
             }
             Self::Add(add) => add.run(session).await,
             Self::Delete { whose, id } => {
-                let answer = session.api.delete(&["connections", id.as_str()], &whose.query()).await?;
+                let answer = session
+                    .api
+                    .delete(&["connections", id.as_str()], &whose.query())
+                    .await?;
                 session.one(&answer, |_| format!("connection {id} deleted"))
             }
         }
@@ -101,7 +107,10 @@ impl Add {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let mut fields: BTreeMap<String, String> = BTreeMap::new();
         let plain = self.fields.into_iter().map(anyhow::Ok);
-        let files = self.secret_files.into_iter().map(|(key, file)| Ok((key, from_file(&file)?)));
+        let files = self
+            .secret_files
+            .into_iter()
+            .map(|(key, file)| Ok((key, from_file(&file)?)));
         let variables = self
             .secret_variables
             .into_iter()
@@ -131,10 +140,13 @@ impl Add {
 fn from_file(name: &str) -> anyhow::Result<String> {
     let mut text = String::new();
     if name == "-" {
-        std::io::stdin().read_to_string(&mut text).context("standard input")?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("standard input")?;
     } else {
         let path = PathBuf::from(name);
-        text = std::fs::read_to_string(&path).with_context(|| format!("secret file {}", path.display()))?;
+        text = std::fs::read_to_string(&path)
+            .with_context(|| format!("secret file {}", path.display()))?;
     }
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
@@ -146,7 +158,10 @@ fn from_variable(name: &str) -> anyhow::Result<String> {
 fn added(answer: &Value) -> String {
     let mut text = format!("connection {} added", cell(answer, "id"));
     text.push_str("\nWebhook URLs for the provider's console:");
-    for (kind, what) in [("message", "inbound messages"), ("status", "delivery receipts")] {
+    for (kind, what) in [
+        ("message", "inbound messages"),
+        ("status", "delivery receipts"),
+    ] {
         let url = cell(answer, &format!("webhooks.{kind}"));
         text.push_str(&format!("\n  {what:<18} {url}"));
     }
@@ -165,7 +180,12 @@ mod tests {
 
     #[test]
     fn the_webhook_urls_are_printed_to_be_pasted() {
-        let text = added(&json!({"id": "c1", "webhooks": {"message": "https://a/m", "status": "https://a/s"}}));
-        assert!(text.contains("connection c1 added") && text.contains("delivery receipts  https://a/s"), "{text}");
+        let text = added(
+            &json!({"id": "c1", "webhooks": {"message": "https://a/m", "status": "https://a/s"}}),
+        );
+        assert!(
+            text.contains("connection c1 added") && text.contains("delivery receipts  https://a/s"),
+            "{text}"
+        );
     }
 }

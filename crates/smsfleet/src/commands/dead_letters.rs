@@ -48,12 +48,17 @@ impl DeadLetters {
                 if let Some(reason) = reason {
                     body["reason"] = json!(reason);
                 }
-                let answer = session.api.post(&["dead-letters", "redrive"], &[], &body).await?;
+                let answer = session
+                    .api
+                    .post(&["dead-letters", "redrive"], &[], &body)
+                    .await?;
                 session.one(&answer, |answer| {
                     format!(
-                        "{} put back, {} left: their queue is not named, or gone",
+                        "{} put back; left: {} whose queue is not named or gone, {} whose \
+                         messages are all decided",
                         cell(answer, "redriven"),
-                        cell(answer, "without_queue")
+                        cell(answer, "without_queue"),
+                        cell(answer, "decided")
                     )
                 })
             }

@@ -71,7 +71,10 @@ impl Distributions {
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::List { whose, limit } => {
-                let items = session.api.items(&["distributions"], &whose.query(), limit).await?;
+                let items = session
+                    .api
+                    .items(&["distributions"], &whose.query(), limit)
+                    .await?;
                 let columns = [
                     ("distribution", "distribution_id"),
                     ("state", "state"),
@@ -85,7 +88,11 @@ impl Distributions {
                 let answer = session.api.get(&path, &which.whose.query()).await?;
                 session.one(&answer, shown)
             }
-            Self::Messages { which, status, limit } => {
+            Self::Messages {
+                which,
+                status,
+                limit,
+            } => {
                 let path = ["distributions", which.distribution.as_str(), "messages"];
                 let mut query = which.whose.query().to_vec();
                 if let Some(status) = &status {
@@ -112,7 +119,10 @@ impl Distributions {
 
 async fn decide(session: &Session, which: &Which, verb: &str, done: &str) -> Result<(), Failure> {
     let path = ["distributions", which.distribution.as_str(), verb];
-    let answer = session.api.post(&path, &which.whose.query(), &json!({})).await?;
+    let answer = session
+        .api
+        .post(&path, &which.whose.query(), &json!({}))
+        .await?;
     session.one(&answer, |answer| {
         let mut text = format!("distribution {} {done}", which.distribution);
         if answer.get("will_not_be_sent").is_some() {
@@ -149,8 +159,14 @@ fn shown(answer: &Value) -> String {
     let lines = answer.get("batches").and_then(Value::as_array);
     for line in lines.into_iter().flatten() {
         batches.add_row(
-            ["batch_id", "state", "connection_id", "recipients", "refused_rows"]
-                .map(|key| cell(line, key)),
+            [
+                "batch_id",
+                "state",
+                "connection_id",
+                "recipients",
+                "refused_rows",
+            ]
+            .map(|key| cell(line, key)),
         );
     }
     format!("{table}\n{batches}")

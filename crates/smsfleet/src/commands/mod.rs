@@ -30,7 +30,12 @@ pub struct Session {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Whose {
     /// The organisation's id.
-    #[arg(long, short = 'o', env = "SMSFLEET_API_ORGANIZATION", value_name = "ID")]
+    #[arg(
+        long,
+        short = 'o',
+        env = "SMSFLEET_API_ORGANIZATION",
+        value_name = "ID"
+    )]
     pub organization: OrganizationId,
 }
 
@@ -82,7 +87,10 @@ fn described(value: &Value) -> String {
 
 fn flatten(prefix: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     let Value::Object(members) = value else {
-        rows.push((prefix.to_owned(), cell(&serde_json::json!({ "v": value }), "v")));
+        rows.push((
+            prefix.to_owned(),
+            cell(&serde_json::json!({ "v": value }), "v"),
+        ));
         return;
     };
     for (name, value) in members {

@@ -44,10 +44,19 @@ impl Organizations {
                 let answer = api.get(&["organizations", id.as_str()], &[]).await?;
                 session.one(&answer, described)
             }
-            Self::Set { id, default_region, brand, forbid_default_connection } => {
+            Self::Set {
+                id,
+                default_region,
+                brand,
+                forbid_default_connection,
+            } => {
                 let path = ["organizations", id.as_str()];
                 let known = api.get(&path, &[]).await?;
-                let change = Change { default_region, brand, forbid_default_connection };
+                let change = Change {
+                    default_region,
+                    brand,
+                    forbid_default_connection,
+                };
                 let answer = api.put(&path, &[], &change.onto(&known)).await?;
                 session.one(&answer, |_| format!("organisation {id} changed"))
             }
@@ -69,7 +78,9 @@ impl Change {
             Some(text) => json!(text),
             None => known.get(key).cloned().unwrap_or(Value::Null),
         };
-        let forbidden = known.get("forbid_default_connection").and_then(Value::as_bool);
+        let forbidden = known
+            .get("forbid_default_connection")
+            .and_then(Value::as_bool);
         json!({
             "default_region": text(self.default_region, "default_region"),
             "brand": text(self.brand, "brand"),
@@ -87,7 +98,11 @@ mod tests {
     fn what_is_not_given_stays_and_an_empty_text_unsets() {
         let known = json!({"organization_id": "O", "default_region": "FR", "brand": "Acme",
             "forbid_default_connection": true});
-        let change = Change { default_region: None, brand: Some(String::new()), forbid_default_connection: None };
+        let change = Change {
+            default_region: None,
+            brand: Some(String::new()),
+            forbid_default_connection: None,
+        };
         assert_eq!(
             change.onto(&known),
             json!({"default_region": "FR", "brand": null, "forbid_default_connection": true})

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::anyhow;
 use message::{
-    Batch, BatchId, DistributionId, DoubtPolicy, Method, MessageState, Timestamp,
+    Batch, BatchId, DistributionId, DoubtPolicy, MessageState, Method, Timestamp,
     batch::RECIPIENTS_MAX,
 };
 use serde_json::{Value, json};
@@ -87,13 +87,18 @@ impl Send {
             let answer = hand_over(&session.api, batch).await?;
             if !session.json {
                 let rows = figure(batch.recipients.len() as u64);
-                output::line(&format!("batch {}: {rows} recipients handed over", batch.batch_id))?;
+                output::line(&format!(
+                    "batch {}: {rows} recipients handed over",
+                    batch.batch_id
+                ))?;
             }
             answers.push(answer);
         }
         if cut.left_out > 0 && !session.json {
             let left_out = figure(cut.left_out as u64);
-            output::line(&format!("{left_out} rows left out: their number stands in an earlier batch"))?;
+            output::line(&format!(
+                "{left_out} rows left out: their number stands in an earlier batch"
+            ))?;
         }
         let outcome = match self.wait {
             true => Some(self.wait_for_the_end(session, &cut.batches).await?),
@@ -126,7 +131,11 @@ impl Send {
     }
 
     /// Looks once a second until intake has read every batch and no message is in flight.
-    async fn wait_for_the_end(&self, session: &Session, batches: &[Batch]) -> Result<Value, Failure> {
+    async fn wait_for_the_end(
+        &self,
+        session: &Session,
+        batches: &[Batch],
+    ) -> Result<Value, Failure> {
         let api = &session.api;
         let give_up = tokio::time::Instant::now() + self.wait_max;
         loop {
@@ -149,11 +158,14 @@ impl Send {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
-
 }
 
 /// Whether intake has read every batch; one that it refused is an error.
-pub(crate) async fn all_published(api: &Api, whose: &Whose, batches: &[Batch]) -> Result<bool, Failure> {
+pub(crate) async fn all_published(
+    api: &Api,
+    whose: &Whose,
+    batches: &[Batch],
+) -> Result<bool, Failure> {
     for batch in batches {
         let path = ["batches", batch.batch_id.as_str()];
         let found = match api.get(&path, &whose.query()).await {
@@ -181,15 +193,26 @@ fn refused(batch: &Value) -> String {
         .flatten()
         .map(|refusal| {
             let cell = |key| cell(refusal, key);
-            format!("\n  - {} ({}): {}", cell("field"), cell("rule"), cell("detail"))
+            format!(
+                "\n  - {} ({}): {}",
+                cell("field"),
+                cell("rule"),
+                cell("detail")
+            )
         })
         .collect();
-    format!("batch {} was refused:{}", cell(batch, "batch_id"), why.concat())
+    format!(
+        "batch {} was refused:{}",
+        cell(batch, "batch_id"),
+        why.concat()
+    )
 }
 
 /// The region by which the organisation's national numbers are read.
 pub(crate) async fn default_region(api: &Api, whose: &Whose) -> Result<Option<String>, Failure> {
-    let found = api.get(&["organizations", whose.organization.as_str()], &[]).await?;
+    let found = api
+        .get(&["organizations", whose.organization.as_str()], &[])
+        .await?;
     Ok(Some(cell(&found, "default_region")).filter(|region| !region.is_empty()))
 }
 

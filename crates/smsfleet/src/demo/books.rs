@@ -129,8 +129,15 @@ fn sums(batches: &[BatchBooks]) -> Check {
     for batch in batches {
         let books = batch.counts.books();
         let accepted = match &batch.expected {
-            Some(expected) => expected.iter().filter(|row| **row != Expected::Refused).count() as u64,
-            None => batch.rows.iter().filter(|row| row.state != MessageState::Invalid).count() as u64,
+            Some(expected) => expected
+                .iter()
+                .filter(|row| **row != Expected::Refused)
+                .count() as u64,
+            None => batch
+                .rows
+                .iter()
+                .filter(|row| row.state != MessageState::Invalid)
+                .count() as u64,
         };
         check.look(books.balance(accepted), || {
             format!(
@@ -152,7 +159,10 @@ fn recount(batches: &[BatchBooks]) -> Check {
         for (state, counted) in batch.counts.iter() {
             let found = recount.of(state);
             check.look(counted == found, || {
-                format!("batch {}: {counted} {state} counted, {found} found", batch.key)
+                format!(
+                    "batch {}: {counted} {state} counted, {found} found",
+                    batch.key
+                )
             });
         }
     }
@@ -163,12 +173,22 @@ fn intake(batches: &[BatchBooks]) -> Check {
     let mut check = Check::new("intake took every good row and refused every other");
     for (batch, expected) in handed_over(batches) {
         check.look(batch.rows.len() == expected.len(), || {
-            format!("batch {}: {} rows of {}", batch.key, batch.rows.len(), expected.len())
+            format!(
+                "batch {}: {} rows of {}",
+                batch.key,
+                batch.rows.len(),
+                expected.len()
+            )
         });
         for (row, expected) in rows(batch, expected) {
             let refused = row.state == MessageState::Invalid;
             check.look(refused == (expected == Expected::Refused), || {
-                format!("{}: {expected:?}, and is {} {}", reference(batch, row), row.state, row.code)
+                format!(
+                    "{}: {expected:?}, and is {} {}",
+                    reference(batch, row),
+                    row.state,
+                    row.code
+                )
             });
         }
     }
@@ -179,11 +199,17 @@ fn withheld(batches: &[BatchBooks], twin: &Twin<'_>) -> Check {
     let mut check = Check::new("nobody who had opted out before was texted, or even tried");
     for (batch, expected) in handed_over(batches) {
         for (row, expected) in rows(batch, expected) {
-            let Expected::Withheld(number) = expected else { continue };
+            let Expected::Withheld(number) = expected else {
+                continue;
+            };
             let requests = twin.requests_of.get(&number).copied().unwrap_or(0);
             let left = !row.state.never_handed_over() && row.state != MessageState::Queued;
             check.look(requests == 0 && !left, || {
-                format!("{}: {number} is {} after {requests} requests", reference(batch, row), row.state)
+                format!(
+                    "{}: {number} is {} after {requests} requests",
+                    reference(batch, row),
+                    row.state
+                )
             });
         }
     }
@@ -202,7 +228,9 @@ fn nobody_twice(batches: &[BatchBooks], audit: &AuditReport, twin: &Twin<'_>) ->
     for (batch, expected) in handed_over(batches) {
         for at in 0..expected.len() {
             let reference = reference_at(batch, at);
-            let Some(entry) = twin.accepted(reference) else { continue };
+            let Some(entry) = twin.accepted(reference) else {
+                continue;
+            };
             check.look(texted.insert(entry.recipient.as_str()), || {
                 format!("{}: texted under another reference before", shown(entry))
             });
@@ -216,7 +244,11 @@ fn nothing_missing(batches: &[BatchBooks], twin: &Twin<'_>) -> Check {
     for batch in batches {
         for row in batch.rows.iter().filter(|row| was_taken(row)) {
             check.look(twin.accepted(reference(batch, row)).is_some(), || {
-                format!("{}: {} here, unknown there", reference(batch, row), row.state)
+                format!(
+                    "{}: {} here, unknown there",
+                    reference(batch, row),
+                    row.state
+                )
             });
         }
     }
@@ -230,7 +262,10 @@ fn nothing_extra(batches: &[BatchBooks], audit: &AuditReport) -> Check {
         .flat_map(|batch| batch.rows.iter().map(|row| reference(batch, row)))
         .collect();
     for entry in audit.entries.iter().filter(|entry| entry.accepted > 0) {
-        let is_known = entry.reference.parse().is_ok_and(|name| known.contains(&name));
+        let is_known = entry
+            .reference
+            .parse()
+            .is_ok_and(|name| known.contains(&name));
         check.look(is_known, || shown(entry));
     }
     check
@@ -238,13 +273,19 @@ fn nothing_extra(batches: &[BatchBooks], audit: &AuditReport) -> Check {
 
 /// Who got which message, and how it ended, on both sides.
 fn same_ends(batches: &[BatchBooks], twin: &Twin<'_>) -> Check {
-    let mut check = Check::new("every message the provider took has the same person and end in the ledger");
+    let mut check =
+        Check::new("every message the provider took has the same person and end in the ledger");
     for batch in batches {
         for row in &batch.rows {
             let name = reference(batch, row);
-            let Some(entry) = twin.accepted(name) else { continue };
+            let Some(entry) = twin.accepted(name) else {
+                continue;
+            };
             let end = entry.status.as_deref().unwrap_or_default();
-            let person = batch.expected.as_ref().and_then(|expected| expected.get(row.row as usize));
+            let person = batch
+                .expected
+                .as_ref()
+                .and_then(|expected| expected.get(row.row as usize));
             let same_person = match person {
                 Some(Expected::Text(number)) => number.e164() == entry.recipient,
                 Some(Expected::Withheld(_) | Expected::Refused) => false,
@@ -262,7 +303,11 @@ fn stops(audit: &AuditReport) -> Check {
     let mut check = Check::new("no request later than 1 s after an acknowledged STOP");
     for stop in &audit.stops {
         check.look(stop.worst_late_ms <= STOP_WORKS_WITHIN_MILLIS, || {
-            format!("{}: {} ms late", masked(&stop.recipient), stop.worst_late_ms)
+            format!(
+                "{}: {} ms late",
+                masked(&stop.recipient),
+                stop.worst_late_ms
+            )
         });
     }
     check
@@ -299,8 +344,17 @@ fn same_end(state: MessageState, there: &str) -> bool {
         "undelivered" => state == MessageState::Undelivered,
         "failed" => matches!(state, MessageState::Failed | MessageState::Expired),
         // Receipts still under way: the ledger may be behind, never ahead.
-        "sent" => matches!(state, MessageState::Sent | MessageState::Accepted | MessageState::InDoubt | MessageState::Sending),
-        _ => matches!(state, MessageState::Accepted | MessageState::InDoubt | MessageState::Sending),
+        "sent" => matches!(
+            state,
+            MessageState::Sent
+                | MessageState::Accepted
+                | MessageState::InDoubt
+                | MessageState::Sending
+        ),
+        _ => matches!(
+            state,
+            MessageState::Accepted | MessageState::InDoubt | MessageState::Sending
+        ),
     }
 }
 
@@ -311,7 +365,10 @@ fn handed_over(batches: &[BatchBooks]) -> impl Iterator<Item = (&BatchBooks, &[E
 }
 
 /// Rows with what was expected of them.
-fn rows<'a>(batch: &'a BatchBooks, expected: &'a [Expected]) -> impl Iterator<Item = (&'a Row, Expected)> {
+fn rows<'a>(
+    batch: &'a BatchBooks,
+    expected: &'a [Expected],
+) -> impl Iterator<Item = (&'a Row, Expected)> {
     batch
         .rows
         .iter()

@@ -30,8 +30,13 @@ pub async fn collect(
     for (batch, expected) in handed_over.iter().zip(expected) {
         batches.push(books(ledger, own_key(batch), Some(expected)).await?);
     }
-    let distributions = ledger.distributions(organization, 0, DISTRIBUTIONS_MAX).await?;
-    for key in distributions.into_iter().flat_map(|distribution| distribution.batches) {
+    let distributions = ledger
+        .distributions(organization, 0, DISTRIBUTIONS_MAX)
+        .await?;
+    for key in distributions
+        .into_iter()
+        .flat_map(|distribution| distribution.batches)
+    {
         if batches.iter().all(|batch| batch.key != key) {
             batches.push(books(ledger, key, None).await?);
         }
@@ -39,7 +44,11 @@ pub async fn collect(
     Ok(batches)
 }
 
-async fn books(ledger: &dyn Ledger, key: BatchKey, expected: Option<Vec<Expected>>) -> anyhow::Result<BatchBooks> {
+async fn books(
+    ledger: &dyn Ledger,
+    key: BatchKey,
+    expected: Option<Vec<Expected>>,
+) -> anyhow::Result<BatchBooks> {
     let counts = ledger.counts(key).await?;
     Ok(BatchBooks {
         key,

@@ -24,7 +24,10 @@ pub fn expect(batch: &Batch, region: Option<&str>, opted_out: &HashSet<Msisdn>) 
     let mut text = String::new();
     let mut row = |recipient: &message::Recipient| {
         let number = normalise(&recipient.to, region).ok()?;
-        template.as_ref()?.render(&recipient.fields, &mut text).ok()?;
+        template
+            .as_ref()?
+            .render(&recipient.fields, &mut text)
+            .ok()?;
         let fits =
             !text.trim().is_empty() && measure(&text).segments <= u16::from(batch.max_segments);
         // The first good row with a number has it; a bad one takes it away from nobody.
@@ -52,7 +55,10 @@ mod tests {
         let json = serde_json::json!({"organization_id": "O", "distribution_id": "D", "batch_id": "B",
             "method": "invite", "text": text, "recipients": []});
         let batch: Batch = serde_json::from_value(json).expect("a batch");
-        Batch { recipients: rows, ..batch }
+        Batch {
+            recipients: rows,
+            ..batch
+        }
     }
 
     #[test]
@@ -62,7 +68,11 @@ mod tests {
             .of(Kind::OptedOut)
             .map(|recipient| normalise(&recipient.to, None).expect("a number"))
             .collect();
-        let expected = expect(&batch(TEXT, sample.recipients.clone()), Some(REGION), &opted_out);
+        let expected = expect(
+            &batch(TEXT, sample.recipients.clone()),
+            Some(REGION),
+            &opted_out,
+        );
         for (kind, expected) in sample.kinds.iter().zip(expected) {
             let fits = match kind {
                 Kind::Good | Kind::Wide => matches!(expected, Expected::Text(_)),
@@ -77,10 +87,16 @@ mod tests {
     fn a_row_without_a_value_or_with_too_long_a_text_is_refused() {
         let row = |to: &str, name: Option<&str>| message::Recipient {
             to: to.into(),
-            fields: name.map(|name| BTreeMap::from([("n".to_owned(), name.to_owned())])).unwrap_or_default(),
+            fields: name
+                .map(|name| BTreeMap::from([("n".to_owned(), name.to_owned())]))
+                .unwrap_or_default(),
         };
         let long = "x".repeat(1_000);
-        let rows = vec![row("+33639980001", None), row("+33639980002", Some(&long)), row("+33639980003", Some("Ana"))];
+        let rows = vec![
+            row("+442079460001", None),
+            row("+442079460002", Some(&long)),
+            row("+442079460003", Some("Ana")),
+        ];
         let expected = expect(&batch("Hi {{n}}", rows), None, &HashSet::new());
         assert_eq!(expected[..2], [Expected::Refused; 2]);
         assert!(matches!(expected[2], Expected::Text(_)));

@@ -61,13 +61,18 @@ impl Listener {
 
 async fn listen(mut from: Consumer, heard: Arc<Mutex<Heard>>, note: fn(&mut Heard, &[u8])) {
     while let Ok(delivery) = from.next().await {
-        note(&mut heard.lock().unwrap_or_else(PoisonError::into_inner), &delivery.body);
+        note(
+            &mut heard.lock().unwrap_or_else(PoisonError::into_inner),
+            &delivery.body,
+        );
         delivery.ack().await;
     }
 }
 
 fn reply(heard: &mut Heard, body: &[u8]) {
-    let Ok(reply) = serde_json::from_slice::<ReplyEvent>(body) else { return };
+    let Ok(reply) = serde_json::from_slice::<ReplyEvent>(body) else {
+        return;
+    };
     heard.matched += u64::from(reply.in_reply_to.is_some());
     match reply.keyword {
         Keyword::OptOut => heard.stop += 1,

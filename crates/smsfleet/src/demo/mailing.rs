@@ -42,9 +42,16 @@ const REPLIES_WITHIN: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// If it could not be handed over, or a service ended.
-pub async fn play(demo: &Demo, audience: &Audience, stage: &mut Stage, display: &Display) -> Result<Report, Failure> {
+pub async fn play(
+    demo: &Demo,
+    audience: &Audience,
+    stage: &mut Stage,
+    display: &Display,
+) -> Result<Report, Failure> {
     prepare(audience, stage).await?;
-    let listener = Listener::start(&*stage.bus).await.context("listen to replies and events")?;
+    let listener = Listener::start(&*stage.bus)
+        .await
+        .context("listen to replies and events")?;
     let cut = mailing(audience, stage)?
         .cut(audience.recipients.clone(), audience.region, BATCH)
         .or_usage()?;
@@ -53,7 +60,11 @@ pub async fn play(demo: &Demo, audience: &Audience, stage: &mut Stage, display: 
         .iter()
         .map(|batch| expect(batch, audience.region, &audience.opted_out))
         .collect();
-    let rows: u64 = cut.batches.iter().map(|batch| batch.recipients.len() as u64).sum();
+    let rows: u64 = cut
+        .batches
+        .iter()
+        .map(|batch| batch.recipients.len() as u64)
+        .sum();
     display.say(&format!(
         "{} recipients as one distribution of {} batches, {} segments/s; everything on this machine, nobody is texted",
         figure(rows),
@@ -71,25 +82,49 @@ pub async fn play(demo: &Demo, audience: &Audience, stage: &mut Stage, display: 
     };
     let mut people = People::who_change_their_minds(&expected);
     let (finished, pace) = watch.until_the_end(stage, &mut people, display).await?;
-    let quiet = tokio::time::timeout(REPLIES_WITHIN, silence(stage)).await.is_ok();
+    let quiet = tokio::time::timeout(REPLIES_WITHIN, silence(stage))
+        .await
+        .is_ok();
     if !listener.is_whole() {
-        return Err(Failure::Failed(anyhow!("a subscription to replies or events ended")));
+        return Err(Failure::Failed(anyhow!(
+            "a subscription to replies or events ended"
+        )));
     }
-    let batches = evidence::collect(&*stage.ledger, &stage.organization, &cut.batches, expected).await?;
+    let batches =
+        evidence::collect(&*stage.ledger, &stage.organization, &cut.batches, expected).await?;
     let audit = stage.twin.audit();
     let checks = books::examine(&batches, &audit);
-    Ok(Report::new(demo, cut.left_out, finished && quiet, &batches, &audit, listener.heard(), pace, checks))
+    Ok(Report::new(
+        demo,
+        cut.left_out,
+        finished && quiet,
+        &batches,
+        &audit,
+        listener.heard(),
+        pace,
+        checks,
+    ))
 }
 
 /// The organisation's region, and the opt-outs of earlier mailings, over the API.
 async fn prepare(audience: &Audience, stage: &Stage) -> Result<(), Failure> {
     let organization = stage.organization.as_str();
     let settings = json!({ "default_region": audience.region, "brand": "Demo Surveys" });
-    stage.api.put(&["organizations", organization], &[], &settings).await?;
+    stage
+        .api
+        .put(&["organizations", organization], &[], &settings)
+        .await?;
     for number in &audience.opted_out {
         let path = ["opt-outs", &number.e164()];
         let query = [("organization_id", organization)];
-        stage.api.put(&path, &query, &json!({ "note": "said STOP to an earlier mailing" })).await?;
+        stage
+            .api
+            .put(
+                &path,
+                &query,
+                &json!({ "note": "said STOP to an earlier mailing" }),
+            )
+            .await?;
     }
     Ok(())
 }
@@ -133,7 +168,9 @@ impl Watch<'_> {
         display: &Display,
     ) -> Result<(bool, Pace), Failure> {
         let keys: Vec<BatchKey> = self.batches.iter().map(own_key).collect();
-        let whose = Whose { organization: stage.organization.clone() };
+        let whose = Whose {
+            organization: stage.organization.clone(),
+        };
         let started = Instant::now();
         let mut progress = display.start(self.rows);
         let mut pace = Pace::default();
@@ -150,7 +187,8 @@ impl Watch<'_> {
             published = published || all_published(&stage.api, &whose, self.batches).await?;
             people.write(&standing, &stage.twin).await?;
             let idle = stage.twin.waiting() == Waiting::default() && now - moved.0 > QUIET_FOR;
-            let only_doubts = self.doubts && idle && standing.ended + standing.in_doubt == self.rows;
+            let only_doubts =
+                self.doubts && idle && standing.ended + standing.in_doubt == self.rows;
             if published && (standing.ended == self.rows || only_doubts) {
                 progress.end(standing);
                 return Ok((true, pace));
@@ -181,7 +219,11 @@ async fn silence(stage: &Stage) {
     loop {
         stage.twin.idle().await;
         let mut waiting = 0;
-        for queue in [queue::STATUS_CALLBACKS, queue::MESSAGE_CALLBACKS, queue::INTERNAL_BATCHES] {
+        for queue in [
+            queue::STATUS_CALLBACKS,
+            queue::MESSAGE_CALLBACKS,
+            queue::INTERNAL_BATCHES,
+        ] {
             waiting += stage.bus.depth(queue).await.unwrap_or(1);
         }
         if waiting > 0 || stage.twin.waiting() != Waiting::default() {

@@ -42,7 +42,12 @@ pub struct Demo {
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
     /// Your own recipients instead of the sample; needs `--text`.
-    #[arg(long, value_name = "FILE", requires = "text", conflicts_with = "recipients")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "text",
+        conflicts_with = "recipients"
+    )]
     pub csv: Option<PathBuf>,
     /// The text, with `{{field}}` or `{{field|default}}` for the CSV's columns.
     #[arg(long, value_name = "TEXT")]
@@ -110,8 +115,14 @@ impl Demo {
             self.rate.is_finite() && self.rate >= 0.1,
             "--rate: expected at least 0.1 segments a second"
         );
-        for (flag, share) in [("--fail-rate", self.fail_rate), ("--doubt-rate", self.doubt_rate)] {
-            ensure!((0.0..=0.5).contains(&share), "{flag}: expected a share from 0 to 0.5");
+        for (flag, share) in [
+            ("--fail-rate", self.fail_rate),
+            ("--doubt-rate", self.doubt_rate),
+        ] {
+            ensure!(
+                (0.0..=0.5).contains(&share),
+                "{flag}: expected a share from 0 to 0.5"
+            );
         }
         ensure!(
             self.csv.is_some() || self.text.is_none(),
@@ -126,7 +137,10 @@ impl Demo {
                 let recipients = crate::recipients::read_file(csv).or_usage()?;
                 Ok(Audience::own(recipients, text.clone()))
             }
-            _ => Ok(Audience::of_sample(Sample::generate(self.seed, self.recipients as usize))),
+            _ => Ok(Audience::of_sample(Sample::generate(
+                self.seed,
+                self.recipients as usize,
+            ))),
         }
     }
 }

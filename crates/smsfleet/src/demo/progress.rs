@@ -44,10 +44,23 @@ impl Standing {
         Self {
             rows,
             ended: books.terminal + books.invalid,
-            accepted: sum(&[S::Accepted, S::Sent, S::Delivered, S::Undelivered, S::Failed, S::Expired]),
+            accepted: sum(&[
+                S::Accepted,
+                S::Sent,
+                S::Delivered,
+                S::Undelivered,
+                S::Failed,
+                S::Expired,
+            ]),
             sent: sum(&[S::Sent, S::Delivered, S::Undelivered]),
             delivered: counts.of(S::Delivered),
-            failed: sum(&[S::Undelivered, S::Failed, S::Rejected, S::Expired, S::ExpiredBeforeSend]),
+            failed: sum(&[
+                S::Undelivered,
+                S::Failed,
+                S::Rejected,
+                S::Expired,
+                S::ExpiredBeforeSend,
+            ]),
             in_doubt: counts.of(S::InDoubt),
             opted_out: counts.of(S::Suppressed),
         }
@@ -90,10 +103,12 @@ const WINDOW: Duration = Duration::from_secs(3);
 impl Window {
     fn note(&mut self, now: Instant, standing: Standing) -> Pace {
         self.0.push_back((now, standing));
-        while self.0.len() > 2 && self.0.get(1).is_some_and(|(at, _)| now - *at > WINDOW) {
+        while self.0.len() > 2 && self.0.get(1).is_some_and(|(at, _)| now - *at >= WINDOW) {
             self.0.pop_front();
         }
-        let Some((since, first)) = self.0.front() else { return Pace::default() };
+        let Some((since, first)) = self.0.front() else {
+            return Pace::default();
+        };
         let seconds = (now - *since).as_secs_f64();
         if seconds < 0.2 {
             return Pace::default();
@@ -139,7 +154,9 @@ impl Display {
     /// A bar where somebody looks at one.
     #[must_use]
     pub fn for_this_terminal() -> Self {
-        if std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb") {
+        if std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        {
             // <https://no-color.org>: any value but the empty one.
             let coloured = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             Self::Bar { coloured }
@@ -222,7 +239,12 @@ mod tests {
     use super::*;
 
     fn standing(ended: u64) -> Standing {
-        Standing { rows: 1_000, ended, accepted: ended, ..Standing::default() }
+        Standing {
+            rows: 1_000,
+            ended,
+            accepted: ended,
+            ..Standing::default()
+        }
     }
 
     #[test]
@@ -254,9 +276,21 @@ mod tests {
             counts.add(state, n);
         }
         let standing = Standing::of(127, &counts);
-        assert_eq!((standing.accepted, standing.sent, standing.delivered), (30, 28, 8));
-        assert_eq!((standing.failed, standing.opted_out, standing.ended), (16, 32, 120));
-        let line = standing.line(&Pace { accepted_per_second: 1_000, left: None });
-        assert_eq!(line, "accepted 30  sent 28  delivered 8  failed 16  opted out 32  1,000 msg/s");
+        assert_eq!(
+            (standing.accepted, standing.sent, standing.delivered),
+            (30, 28, 8)
+        );
+        assert_eq!(
+            (standing.failed, standing.opted_out, standing.ended),
+            (16, 32, 120)
+        );
+        let line = standing.line(&Pace {
+            accepted_per_second: 1_000,
+            left: None,
+        });
+        assert_eq!(
+            line,
+            "accepted 30  sent 28  delivered 8  failed 16  opted out 32  1,000 msg/s"
+        );
     }
 }

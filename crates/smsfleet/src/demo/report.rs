@@ -41,7 +41,9 @@ impl Pace {
 
     fn span(&self) -> (Duration, u64) {
         match (self.first, self.last) {
-            (Some((since, before)), Some((until, after))) => (until - since, after.saturating_sub(before)),
+            (Some((since, before)), Some((until, after))) => {
+                (until - since, after.saturating_sub(before))
+            }
             _ => (Duration::ZERO, 0),
         }
     }
@@ -91,7 +93,10 @@ const IN_DOUBT_SHOWN_MAX: usize = 20;
 
 impl Report {
     /// Puts it together.
-    #[expect(clippy::too_many_arguments, reason = "called once, with everything there is")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called once, with everything there is"
+    )]
     pub fn new(
         demo: &Demo,
         left_out: usize,
@@ -108,16 +113,24 @@ impl Report {
         let in_doubt = own()
             .flat_map(|batch| batch.rows.iter().map(|row| (batch.key, row)))
             .filter(|(_, row)| row.state == MessageState::InDoubt)
-            .map(|(batch, row)| Reference { batch, row: row.row })
+            .map(|(batch, row)| Reference {
+                batch,
+                row: row.row,
+            })
             .take(IN_DOUBT_SHOWN_MAX)
             .collect();
         let (span, taken) = pace.span();
         Self {
             balanced: checks.iter().all(Check::holds),
             finished,
-            rows: own().map(|batch| batch.expected.as_ref().map_or(0, Vec::len) as u64).sum(),
+            rows: own()
+                .map(|batch| batch.expected.as_ref().map_or(0, Vec::len) as u64)
+                .sum(),
             left_out: left_out as u64,
-            states: counts.iter().map(|(state, n)| (state.as_str(), n)).collect(),
+            states: counts
+                .iter()
+                .map(|(state, n)| (state.as_str(), n))
+                .collect(),
             in_doubt,
             sending_seconds: rounded(span.as_secs_f64()),
             messages_per_second: rounded(taken as f64 / span.as_secs_f64().max(0.001)),
@@ -159,7 +172,11 @@ impl Report {
             }
         }
         if self.left_out > 0 {
-            table.add_row(["left out", &figure(self.left_out), "their number stands in an earlier batch"]);
+            table.add_row([
+                "left out",
+                &figure(self.left_out),
+                "their number stands in an earlier batch",
+            ]);
         }
         align_right(&mut table, 1);
         table.to_string()
@@ -169,8 +186,18 @@ impl Report {
         let totals = &self.provider.totals;
         let status = |name: &str| figure(totals.statuses.get(name).copied().unwrap_or(0));
         let headings = [
-            "provider", "requests", "accepted", "429", "delivered", "undelivered", "failed", "receipts", "STOP",
-            "START", "HELP", "other replies",
+            "provider",
+            "requests",
+            "accepted",
+            "429",
+            "delivered",
+            "undelivered",
+            "failed",
+            "receipts",
+            "STOP",
+            "START",
+            "HELP",
+            "other replies",
         ];
         let mut table = output::table(&headings);
         table.add_row([
@@ -241,7 +268,9 @@ impl Report {
             return Err(Failure::Unbalanced);
         }
         if !self.finished {
-            return Err(Failure::Failed(anyhow!("the mailing was not finished in time; --timeout gives it more")));
+            return Err(Failure::Failed(anyhow!(
+                "the mailing was not finished in time; --timeout gives it more"
+            )));
         }
         Ok(())
     }
@@ -249,7 +278,10 @@ impl Report {
 
 const MEANINGS: [(MessageState, &str); 14] = [
     (MessageState::Delivered, "on the handset, says a receipt"),
-    (MessageState::Undelivered, "could not be delivered, says a receipt"),
+    (
+        MessageState::Undelivered,
+        "could not be delivered, says a receipt",
+    ),
     (MessageState::Failed, "failed for good"),
     (MessageState::Expired, "its time ended at the provider"),
     (MessageState::Rejected, "refused by the provider's answer"),
@@ -260,8 +292,14 @@ const MEANINGS: [(MessageState, &str); 14] = [
     (MessageState::Queued, "waits for an attempt"),
     (MessageState::Suppressed, "not sent: opted out"),
     (MessageState::Cancelled, "not sent: cancelled"),
-    (MessageState::ExpiredBeforeSend, "not sent: its time was over"),
-    (MessageState::Invalid, "refused by intake: no number, or there already"),
+    (
+        MessageState::ExpiredBeforeSend,
+        "not sent: its time was over",
+    ),
+    (
+        MessageState::Invalid,
+        "refused by intake: no number, or there already",
+    ),
 ];
 
 fn rounded(value: f64) -> f64 {

@@ -87,19 +87,32 @@ impl Stage {
         let base_url = twin.base_url();
         add_connection(&api, demo, &base_url, &account_token).await?;
         let urls = vec![
-            ("control API", format!("{control_url}/v1  (Authorization: Bearer {token})")),
+            (
+                "control API",
+                format!("{control_url}/v1  (Authorization: Bearer {token})"),
+            ),
             ("metrics", format!("{ops_url}/metrics")),
             ("ingress", ingress_url),
             ("provider twin", base_url.clone()),
             ("its audit", format!("{base_url}/_twin/audit?summary=1")),
         ];
-        Ok(Self { bus, ledger, fleet, twin, api, organization, urls })
+        Ok(Self {
+            bus,
+            ledger,
+            fleet,
+            twin,
+            api,
+            organization,
+            urls,
+        })
     }
 
     /// Where everything is.
     #[must_use]
     pub fn urls(&self) -> String {
-        let mut text = String::from("Everything keeps running; Ctrl-C ends it. The API's token is made for this run alone.");
+        let mut text = String::from(
+            "Everything keeps running; Ctrl-C ends it. The API's token is made for this run alone.",
+        );
         for (what, url) in &self.urls {
             text.push_str(&format!("\n  {what:<14} {url}"));
         }
@@ -119,7 +132,12 @@ impl Stage {
 }
 
 /// Adds the connection as an administrator would.
-async fn add_connection(api: &Api, demo: &Demo, base_url: &str, token: &str) -> Result<(), Failure> {
+async fn add_connection(
+    api: &Api,
+    demo: &Demo,
+    base_url: &str,
+    token: &str,
+) -> Result<(), Failure> {
     let connection = json!({
         "organization_id": ORGANIZATION,
         "provider": PROVIDER,
@@ -191,7 +209,10 @@ async fn free_port() -> anyhow::Result<TcpListener> {
 }
 
 fn url_of(listener: &TcpListener) -> anyhow::Result<String> {
-    Ok(format!("http://{}", listener.local_addr().context("read our own address")?))
+    Ok(format!(
+        "http://{}",
+        listener.local_addr().context("read our own address")?
+    ))
 }
 
 /// 128 bits that nobody else on this machine can guess.

@@ -69,7 +69,10 @@ fn read(text: &str) -> Vec<Section> {
         } else if line.is_empty() {
             comment.clear();
             shared.clear();
-        } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+        } else if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|line| line.strip_suffix(']'))
+        {
             sections.push(Section {
                 name: name.to_owned(),
                 comment: comment.join(" "),
@@ -115,7 +118,9 @@ mod tests {
 
     #[test]
     fn no_key_of_the_default_file_is_missing_and_each_is_explained() {
-        let file: toml::Table = runtime::config::DEFAULTS.parse().expect("the defaults are TOML");
+        let file: toml::Table = runtime::config::DEFAULTS
+            .parse()
+            .expect("the defaults are TOML");
         let wanted: BTreeSet<String> = file
             .iter()
             .flat_map(|(section, keys)| {
@@ -126,7 +131,12 @@ mod tests {
         let sections = read(runtime::config::DEFAULTS);
         let found: BTreeSet<String> = sections
             .iter()
-            .flat_map(|section| section.keys.iter().map(|key| format!("{}.{}", section.name, key.name)))
+            .flat_map(|section| {
+                section
+                    .keys
+                    .iter()
+                    .map(|key| format!("{}.{}", section.name, key.name))
+            })
             .collect();
         assert_eq!(found, wanted);
         for section in &sections {
@@ -138,15 +148,31 @@ mod tests {
 
     #[test]
     fn a_comment_belongs_to_the_keys_right_below_it() {
-        let text = "# Top.\n\n# About a.\n[a]\n# Both\n# of them.\nx = 1\ny = 'b'\n\nz = [\n1,\n2]\n";
+        let text =
+            "# Top.\n\n# About a.\n[a]\n# Both\n# of them.\nx = 1\ny = 'b'\n\nz = [\n1,\n2]\n";
         let sections = read(text);
-        let [section] = &sections[..] else { panic!("{sections:?}") };
+        let [section] = &sections[..] else {
+            panic!("{sections:?}")
+        };
         assert_eq!(section.comment, "About a.");
         let keys: Vec<_> = section
             .keys
             .iter()
-            .map(|key| (key.name.as_str(), key.default.as_str(), key.comment.as_str()))
+            .map(|key| {
+                (
+                    key.name.as_str(),
+                    key.default.as_str(),
+                    key.comment.as_str(),
+                )
+            })
             .collect();
-        assert_eq!(keys, [("x", "1", "Both of them."), ("y", "'b'", "Both of them."), ("z", "[1,2]", "")]);
+        assert_eq!(
+            keys,
+            [
+                ("x", "1", "Both of them."),
+                ("y", "'b'", "Both of them."),
+                ("z", "[1,2]", "")
+            ]
+        );
     }
 }

@@ -22,7 +22,11 @@ pub fn page() -> String {
          | metric | type | labels | what it counts |\n|---|---|---|---|\n",
     );
     for declared in metrics.catalogue() {
-        let labels: Vec<String> = declared.labels.iter().map(|label| format!("`{label}`")).collect();
+        let labels: Vec<String> = declared
+            .labels
+            .iter()
+            .map(|label| format!("`{label}`"))
+            .collect();
         page.push_str(&format!(
             "| `{}` | {} | {} | {} |\n",
             declared.name,

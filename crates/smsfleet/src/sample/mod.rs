@@ -60,7 +60,7 @@ const INVALID: [&str; 12] = [
     "+33 1",
     "+337000000000000001",
     "call me",
-    "+33639980001 / +33639980002",
+    "+33199000001 / +33199000002",
     "0000000000",
 ];
 
@@ -188,12 +188,15 @@ mod tests {
         for (recipient, kind) in sample.recipients.iter().zip(&sample.kinds) {
             let number = normalise(&recipient.to, Some(REGION));
             let mut out = String::new();
-            text.render(&recipient.fields, &mut out).expect("every field is there or has a default");
+            text.render(&recipient.fields, &mut out)
+                .expect("every field is there or has a default");
             let measured = measure(&out);
             assert!(measured.segments <= 4, "{out}");
             match kind {
                 Kind::Invalid => assert!(number.is_err(), "{}", recipient.to),
-                Kind::Repeated => assert!(!seen.insert(number.expect("a number")), "{}", recipient.to),
+                Kind::Repeated => {
+                    assert!(!seen.insert(number.expect("a number")), "{}", recipient.to)
+                }
                 Kind::Good | Kind::OptedOut => {
                     assert!(seen.insert(number.expect("a number")), "{}", recipient.to);
                     assert_eq!(measured.encoding, Encoding::Gsm7, "{out}");
@@ -206,7 +209,12 @@ mod tests {
         }
         let count = |kind| sample.of(kind).count();
         assert_eq!(
-            (count(Kind::Invalid), count(Kind::Repeated), count(Kind::OptedOut), count(Kind::Wide)),
+            (
+                count(Kind::Invalid),
+                count(Kind::Repeated),
+                count(Kind::OptedOut),
+                count(Kind::Wide)
+            ),
             (200, 200, 150, 600)
         );
     }
@@ -214,7 +222,10 @@ mod tests {
     #[test]
     fn repeated_numbers_are_spelled_in_other_ways_too() {
         let sample = Sample::generate(1, 2_000);
-        let odd = sample.of(Kind::Repeated).filter(|r| r.to.contains([' ', '-', '(', ':'])).count();
+        let odd = sample
+            .of(Kind::Repeated)
+            .filter(|r| r.to.contains([' ', '-', '(', ':']))
+            .count();
         assert!(odd > 10, "{odd}");
     }
 
@@ -223,6 +234,9 @@ mod tests {
         let sample = Sample::generate(5, 300);
         let mut csv = Vec::new();
         sample.write_csv(&mut csv).expect("memory takes it");
-        assert_eq!(crate::recipients::read(&csv[..]).expect("good CSV"), sample.recipients);
+        assert_eq!(
+            crate::recipients::read(&csv[..]).expect("good CSV"),
+            sample.recipients
+        );
     }
 }

@@ -1,9 +1,12 @@
 //! Numbers to play with: ranges that regulators set aside for films and examples, so that a sample
 //! that is sent to a real provider by mistake reaches nobody.
 //!
-//! Sources: ARCEP décision 2018-0881 (+33 6 39 98); Ofcom "Telephone numbers for drama use"
-//! (+44 7700 900); NANPA 555-0100 to 555-0199 in every area code; Bundesnetzagentur
-//! Mitteilung 148/2021 (+49 171 39200, 176 040690); PTS (+46 70 174 06).
+//! Most are landlines: the mobile ranges for films of France (6 39 98) and Britain (7700 900) are not
+//! in libphonenumber's plans, so intake would refuse them.
+//!
+//! Sources: ARCEP décision 2018-0881 (+33 1 99 00); Ofcom "Telephone numbers for use in TV and radio
+//! drama programmes" (+44 20 7946 0, 113 496 0 and their like); NANPA 555-0100 to 555-0199 in every
+//! area code; Bundesnetzagentur Mitteilung 148/2021 (+49 171 39200, 176 040690); PTS (+46 70 174 06).
 
 /// Where a sample's recipient lives: decides their name and the places they visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,14 +38,14 @@ const AREA_CODES_FIRST: usize = 60;
 
 /// `count` different numbers in an order that `rng` decides.
 ///
-/// Beyond the reserved ranges (some 21,000 numbers) come ordinary French mobile numbers that may
+/// Beyond the reserved ranges (some 23,000 numbers) come ordinary French mobile numbers that may
 /// belong to people: see [`reserved`]. The demo texts them in the process only.
 pub fn numbers(rng: &mut fastrand::Rng, count: usize) -> Vec<(Country, u64)> {
     let mut first: Vec<_> = first_ranges().collect();
     let mut rest: Vec<_> = rest_ranges().collect();
     rng.shuffle(&mut first);
     rng.shuffle(&mut rest);
-    let unreserved = (0..).map(|n| (Country::France, 33_700_000_000 + n));
+    let unreserved = (0..).map(|n| (Country::France, 33_730_000_000 + n));
     first
         .into_iter()
         .chain(rest)
@@ -59,9 +62,9 @@ pub fn reserved() -> usize {
 
 fn first_ranges() -> impl Iterator<Item = (Country, u64)> {
     let of = |country| move |number| (country, number);
-    (33_639_980_000..=33_639_984_999)
+    (33_199_000_000..=33_199_004_999)
         .map(of(Country::France))
-        .chain((447_700_900_000..=447_700_900_999).map(of(Country::Britain)))
+        .chain(british().map(of(Country::Britain)))
         .chain(american(&AREA_CODES[..AREA_CODES_FIRST]))
         .chain((491_713_920_000..=491_713_920_099).map(of(Country::Germany)))
         .chain((4_917_604_069_000..=4_917_604_069_099).map(of(Country::Germany)))
@@ -69,14 +72,26 @@ fn first_ranges() -> impl Iterator<Item = (Country, u64)> {
 }
 
 fn rest_ranges() -> impl Iterator<Item = (Country, u64)> {
-    (33_639_985_000..=33_639_989_999)
+    (33_199_005_000..=33_199_009_999)
         .map(|number| (Country::France, number))
         .chain(american(&AREA_CODES[AREA_CODES_FIRST..]))
 }
 
+/// London, Leeds and Edinburgh.
+fn british() -> impl Iterator<Item = u64> {
+    (442_079_460_000..=442_079_460_999)
+        .chain(441_134_960_000..=441_134_960_999)
+        .chain(441_314_960_000..=441_314_960_999)
+}
+
 fn american(areas: &[u64]) -> impl Iterator<Item = (Country, u64)> {
     areas.iter().flat_map(|area| {
-        (100..=199).map(move |last| (Country::America, 10_000_000_000 + area * 10_000_000 + 5_550_000 + last))
+        (100..=199).map(move |last| {
+            (
+                Country::America,
+                10_000_000_000 + area * 10_000_000 + 5_550_000 + last,
+            )
+        })
     })
 }
 

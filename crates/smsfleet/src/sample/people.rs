@@ -16,17 +16,23 @@ pub struct Person {
 const PLAIN: [(Country, &[&str], &[&str]); 5] = [
     (
         Country::France,
-        &["Amélie", "Léa", "Hugo", "René", "Inès", "Jules", "Noé", "Adèle"],
+        &[
+            "Amélie", "Léa", "Hugo", "René", "Inès", "Jules", "Noé", "Adèle",
+        ],
         &["Musée Ampère", "Café des Alpes", "Bistrot 21"],
     ),
     (
         Country::Britain,
-        &["Olivia", "George", "Amelia", "Harry", "Isla", "Oscar", "Freya"],
+        &[
+            "Olivia", "George", "Amelia", "Harry", "Isla", "Oscar", "Freya",
+        ],
         &["Hill Surgery", "Bath Books", "The Old Mill"],
     ),
     (
         Country::America,
-        &["Emma", "Liam", "Ava", "Noah", "Mia", "Ethan", "Peña", "Sofia"],
+        &[
+            "Emma", "Liam", "Ava", "Noah", "Mia", "Ethan", "Peña", "Sofia",
+        ],
         &["Main St Clinic", "Joe's Diner", "Lake Hotel"],
     ),
     (
@@ -43,7 +49,16 @@ const PLAIN: [(Country, &[&str], &[&str]); 5] = [
 
 /// Names that need UCS-2: other scripts, emoji, and accents that GSM-7 does not have.
 const WIDE: [&str; 10] = [
-    "さくら", "陽翔", "Łukasz", "François", "Zoë 🎉", "Дмитро", "José 🙂", "Σοφία", "Chloë", "지우",
+    "さくら",
+    "陽翔",
+    "Łukasz",
+    "François",
+    "Zoë 🎉",
+    "Дмитро",
+    "José 🙂",
+    "Σοφία",
+    "Chloë",
+    "지우",
 ];
 
 /// Somebody in `country`; one whose name GSM-7 can not write if `wide`.
@@ -51,7 +66,9 @@ pub fn person(rng: &mut fastrand::Rng, country: Country, wide: bool) -> Person {
     let (names, places) = PLAIN
         .iter()
         .find(|(of, ..)| *of == country)
-        .map_or((PLAIN[0].1, PLAIN[0].2), |(_, names, places)| (*names, *places));
+        .map_or((PLAIN[0].1, PLAIN[0].2), |(_, names, places)| {
+            (*names, *places)
+        });
     let first_name = match wide {
         true => pick(rng, &WIDE),
         // One of twenty left no name.

@@ -27,7 +27,11 @@ fn entry(row: u32, status: &str) -> AuditEntry {
     AuditEntry {
         account: "AC".into(),
         recipient: number(u64::from(row)).e164(),
-        reference: Reference { batch: BatchKey::from_u64(KEY), row }.to_string(),
+        reference: Reference {
+            batch: BatchKey::from_u64(KEY),
+            row,
+        }
+        .to_string(),
         requests: 1,
         accepted: 1,
         status: Some(status.into()),
@@ -132,13 +136,19 @@ fn a_message_that_the_provider_never_saw_is_missing() {
     let lost = found(|_, audit| drop(audit.entries.remove(0)));
     assert_eq!(lost, ["no accepted message is missing at the provider"]);
     let never_taken = found(|_, audit| audit.entries[0].accepted = 0);
-    assert_eq!(never_taken, ["no accepted message is missing at the provider"]);
+    assert_eq!(
+        never_taken,
+        ["no accepted message is missing at the provider"]
+    );
 }
 
 #[test]
 fn a_message_that_only_the_provider_knows_is_found() {
     let what = "the provider took nothing that the ledger does not know";
-    assert_eq!(found(|_, audit| audit.entries.push(entry(77, "delivered"))), [what]);
+    assert_eq!(
+        found(|_, audit| audit.entries.push(entry(77, "delivered"))),
+        [what]
+    );
     let nameless = found(|_, audit| {
         audit.entries.push(AuditEntry {
             reference: String::new(),
@@ -164,7 +174,10 @@ fn counters_that_differ_from_the_rows_are_found() {
     let miscounted = found(|batch, _| batch.counts.add(MessageState::Delivered, 1));
     assert_eq!(
         miscounted,
-        ["accepted = terminal + in flight, in every batch", "the counters equal a recount of the rows"]
+        [
+            "accepted = terminal + in flight, in every batch",
+            "the counters equal a recount of the rows"
+        ]
     );
 }
 
@@ -174,13 +187,22 @@ fn a_good_row_that_was_refused_and_a_row_that_vanished_are_found() {
         put(batch, 0, MessageState::Invalid);
         audit.entries.remove(0);
     });
-    assert!(refused.contains(&"intake took every good row and refused every other"), "{refused:?}");
+    assert!(
+        refused.contains(&"intake took every good row and refused every other"),
+        "{refused:?}"
+    );
     let vanished = found(|batch, _| {
         let rows = batch.rows[..4].to_vec();
         *batch = books(rows, batch.expected.clone());
     });
-    assert!(vanished.contains(&"intake took every good row and refused every other"), "{vanished:?}");
-    assert!(vanished.contains(&"accepted = terminal + in flight, in every batch"), "{vanished:?}");
+    assert!(
+        vanished.contains(&"intake took every good row and refused every other"),
+        "{vanished:?}"
+    );
+    assert!(
+        vanished.contains(&"accepted = terminal + in flight, in every batch"),
+        "{vanished:?}"
+    );
 }
 
 #[test]
@@ -193,7 +215,10 @@ fn a_request_more_than_a_second_after_a_stop_is_found() {
     };
     assert_eq!(found(|_, audit| audit.stops.push(stop(1_000))), [""; 0]);
     let late = found(|_, audit| audit.stops.push(stop(1_001)));
-    assert_eq!(late, ["no request later than 1 s after an acknowledged STOP"]);
+    assert_eq!(
+        late,
+        ["no request later than 1 s after an acknowledged STOP"]
+    );
 }
 
 #[test]
@@ -213,5 +238,8 @@ fn an_example_never_shows_a_full_number() {
     audit.entries[0].accepted = 3;
     let checks = examine(&batches, &audit);
     let text = serde_json::to_string(&checks).expect("plain data");
-    assert!(text.contains("taken 3 times") && !text.contains("33639980"), "{text}");
+    assert!(
+        text.contains("taken 3 times") && !text.contains("33639980"),
+        "{text}"
+    );
 }

@@ -236,5 +236,5 @@ impl Scheduler {
 }
 
 fn name(text: &str) -> anyhow::Result<ShortString> {
-    ShortString::try_from(text).map_err(|error| anyhow::anyhow!("{text} is no AMQP name: {error}"))
+    ShortString::try_new(text).map_err(|error| anyhow::anyhow!("{text} is no AMQP name: {error}"))
 }

@@ -1,11 +1,8 @@
 //! A distribution that was cancelled while one of its batches was on its way in.
 
-use bus::{Outgoing, Route, Topic};
+use backing::news::statuses;
 use ledger::{BatchRecord, DistributionState, Row};
-use message::{
-    MessageState, Reference,
-    event::{EVENT_VERSION, Event, StatusEvent, StatusEvents},
-};
+use message::MessageState;
 
 use crate::{
     hand_on::ROWS_PER_CALL,
@@ -43,56 +40,10 @@ impl Intake {
                 return Ok(());
             };
             first = last.row + 1;
-            self.publish(cancelled_events(record, &rows)).await?;
+            // Nothing is said here about rows that went another way.
+            let cancelled = |row: &Row| row.state == MessageState::Cancelled;
+            let rows = rows.into_iter().filter(cancelled);
+            self.publish(statuses(record.into(), rows, now())).await?;
         }
     }
-}
-
-/// The news that rows will not be sent; nothing for rows that went another way.
-fn cancelled_events(record: &BatchRecord, rows: &[Row]) -> Vec<Outgoing> {
-    let status = MessageState::Cancelled;
-    let at = now();
-    let messages: Vec<StatusEvent> = rows
-        .iter()
-        .filter(|row| row.state == status)
-        .filter_map(|row| {
-            let reference = Reference {
-                batch: record.key,
-                row: row.row,
-            };
-            Some(StatusEvent {
-                event_id: format!("{reference}:{status}"),
-                seq: row.seq,
-                reference,
-                row: row.row,
-                to: row.to?,
-                attempt: row.attempt,
-                error_code: None,
-                provider_message_id: None,
-                connection_id: row.connection_id.clone(),
-                at: row.changed_at.unwrap_or(at),
-            })
-        })
-        .collect();
-    let Some(first) = messages.first() else {
-        return Vec::new();
-    };
-    let route = Route::Topic(
-        Topic::Events,
-        format!(
-            "{}.{}.{status}",
-            record.organization_id, record.distribution_id
-        ),
-    );
-    let message_id = first.event_id.clone();
-    let event = Event::Status(StatusEvents {
-        v: EVENT_VERSION,
-        organization_id: record.organization_id.clone(),
-        distribution_id: record.distribution_id.clone(),
-        batch_id: record.batch_id.clone(),
-        status,
-        messages,
-    });
-    let body = serde_json::to_vec(&event).expect("an event is made of JSON values only");
-    vec![Outgoing::new(route, message_id, body)]
 }

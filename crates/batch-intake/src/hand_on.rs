@@ -143,7 +143,7 @@ impl Intake {
             class: record.class,
             expires_at: record.expires_at.plus(self.settings.queue_margin),
         };
-        let mut pause = self.patience.first;
+        let mut pauses = self.patience.pauses();
         let mut births = 0;
         loop {
             match self.publish_once(queue, &entry, chunks).await {
@@ -151,7 +151,7 @@ impl Intake {
                 // Born again while it settled: what it held may be gone with it.
                 Ok(false) if births < BIRTHS_MAX => births += 1,
                 Ok(false) => return Err(Halt::Stopped),
-                Err(Halt::QueueGone) => self.patience.pause(&mut pause).await?,
+                Err(Halt::QueueGone) => self.patience.sleep(pauses.pause()).await?,
                 Err(other) => return Err(other),
             }
         }

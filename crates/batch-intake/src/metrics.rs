@@ -55,7 +55,7 @@ pub(crate) enum Backing {
 }
 
 impl Backing {
-    pub(crate) const fn as_str(self) -> &'static str {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Bus => "bus",
             Self::Ledger => "ledger",

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use backing::patience::{GiveUp, Pauses, Stopped, Waiting};
 use bus::BusError;
 use ledger::LedgerError;
 use tokio_util::sync::CancellationToken;
@@ -20,39 +21,40 @@ pub(crate) enum Halt {
     QueueGone,
 }
 
-/// What to do about an error.
-pub(crate) enum Advice {
-    Again,
-    Halt(Halt),
+impl From<Stopped> for Halt {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
 }
 
 /// An error of a backing service.
 pub(crate) trait Fault: std::fmt::Display {
     const OF: Backing;
-    fn advice(&self) -> Advice;
+    /// What it comes to if waiting does not mend it.
+    fn halt(&self) -> Option<Halt>;
 }
 
 impl Fault for BusError {
     const OF: Backing = Backing::Bus;
-    fn advice(&self) -> Advice {
+    fn halt(&self) -> Option<Halt> {
         match self {
-            Self::Unavailable(_) => Advice::Again,
+            Self::Unavailable(_) => None,
             Self::NoSuchQueue(_) | Self::Unroutable(_) | Self::Unusable { .. } => {
-                Advice::Halt(Halt::QueueGone)
+                Some(Halt::QueueGone)
             }
-            Self::Closed => Advice::Halt(Halt::Stopped),
+            Self::Closed => Some(Halt::Stopped),
         }
     }
 }
 
 impl Fault for LedgerError {
     const OF: Backing = Backing::Ledger;
-    fn advice(&self) -> Advice {
+    fn halt(&self) -> Option<Halt> {
         match self {
-            Self::Unavailable(_) | Self::Unusable(_) => Advice::Again,
+            Self::Unavailable(_) | Self::Unusable(_) => None,
             // One organisation's damage must not hold a slot until all slots are held.
-            Self::Damaged { .. } => Advice::Halt(Halt::Poison("ledger_damaged")),
-            Self::Sealed { .. } => Advice::Halt(Halt::Poison("secrets_sealed")),
+            Self::Damaged { .. } => Some(Halt::Poison("ledger_damaged")),
+            Self::Sealed { .. } => Some(Halt::Poison("secrets_sealed")),
         }
     }
 }
@@ -71,34 +73,25 @@ impl Patience {
     pub(crate) async fn until<T, E: Fault, F: Future<Output = Result<T, E>>>(
         &self,
         what: &'static str,
-        mut call: impl FnMut() -> F,
+        call: impl FnMut() -> F,
     ) -> Result<T, Halt> {
-        let mut pause = self.first;
-        loop {
-            let error = match call().await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            match error.advice() {
-                Advice::Halt(halt) => {
-                    tracing::warn!(what, "can not go on: {error}");
-                    return Err(halt);
-                }
-                Advice::Again => {
-                    self.metrics.retried(E::OF);
-                    tracing::warn!(what, backing = E::OF.as_str(), "trying again: {error}");
-                }
-            }
-            self.pause(&mut pause).await?;
-        }
+        let waiting = Waiting {
+            what,
+            pauses: self.pauses(),
+            give_up: GiveUp::At(&self.stop),
+        };
+        let ends = |error: &E| {
+            let halt = error.halt()?;
+            tracing::warn!(what, "can not go on: {error}");
+            Some(halt)
+        };
+        let waits = || self.metrics.retried(E::OF);
+        waiting.until(call, ends, waits).await
     }
 
-    /// Waits for `pause`, somewhat shorter at random so that processes do not return in step, and
-    /// doubles it.
-    pub(crate) async fn pause(&self, pause: &mut Duration) -> Result<(), Halt> {
-        let shorter = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
-        *pause = (*pause * 2).min(self.longest);
-        self.sleep(shorter).await
+    /// The pauses between attempts at something that is more than one call.
+    pub(crate) fn pauses(&self) -> Pauses {
+        Pauses::new(self.first, self.longest)
     }
 
     /// Waits unless the process stops first.

@@ -77,24 +77,24 @@ impl Intake {
     /// The delivery as a dead letter. One that is too large is cut, and so names no queue to be
     /// redriven to.
     pub(crate) fn dead_letter(&self, delivery: &Delivery, lane: Lane, reason: &str) -> Outgoing {
-        let (body, whole) = if delivery.body.len() > self.settings.body_bytes_max {
-            (
-                delivery
-                    .body
-                    .slice(..BURIED_BYTES_MAX.min(delivery.body.len())),
-                false,
-            )
+        let size = delivery.body.len();
+        let whole = size <= self.settings.body_bytes_max;
+        let kept = if whole {
+            size
         } else {
-            (delivery.body.clone(), true)
+            BURIED_BYTES_MAX.min(size)
         };
-        let letter = Outgoing::new(Route::Dead, delivery.message_id.clone(), body)
-            .with_header("reason", reason)
-            .with_header("stage", "batch-intake")
-            .with_header("version", env!("CARGO_PKG_VERSION"));
+        let letter = Outgoing::new(
+            Route::Dead,
+            delivery.message_id.clone(),
+            delivery.body.slice(..kept),
+        );
+        let queue = whole.then(|| lane.queue());
+        let letter = backing::dead_letter(letter, reason, "batch-intake", queue);
         if whole {
-            letter.with_header("queue", lane.queue())
+            letter
         } else {
-            letter.with_header("cut_from_bytes", delivery.body.len().to_string())
+            letter.with_header("cut_from_bytes", size.to_string())
         }
     }
 }

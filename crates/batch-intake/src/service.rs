@@ -123,14 +123,14 @@ impl Intake {
 
     /// A consumer of the lane's queue, however long that takes.
     async fn consumer(&self, lane: Lane, prefetch: u16) -> Result<Consumer, Halt> {
-        let mut pause = self.patience.first;
+        let mut pauses = self.patience.pauses();
         loop {
             let consume = self
                 .patience
                 .until("consume", || self.bus.consume(lane.queue(), prefetch));
             match consume.await {
                 // The fixed queues are declared again by the bus when it reconnects.
-                Err(Halt::QueueGone) => self.patience.pause(&mut pause).await?,
+                Err(Halt::QueueGone) => self.patience.sleep(pauses.pause()).await?,
                 other => return other,
             }
         }
@@ -179,13 +179,13 @@ impl Intake {
         if messages.is_empty() {
             return Ok(());
         }
-        let mut pause = self.patience.first;
+        let mut pauses = self.patience.pauses();
         loop {
             let publish = self
                 .patience
                 .until("publish", || self.bus.publish(messages.clone()));
             match publish.await {
-                Err(Halt::QueueGone) => self.patience.pause(&mut pause).await?,
+                Err(Halt::QueueGone) => self.patience.sleep(pauses.pause()).await?,
                 other => return other,
             }
         }

@@ -348,7 +348,11 @@ async fn a_queue_that_was_declared_under_other_settings_goes_on() {
 #[tokio::test]
 async fn many_consumers_share_few_channels() {
     let Some(url) = broker_url() else { return };
-    let bus = connected(&url, QueueType::Classic).await;
+    let narrow = AmqpSettings {
+        consumer_channels_max: 7_u16.try_into().unwrap(),
+        ..settings(QueueType::Classic, Bounds::USUAL)
+    };
+    let bus = AmqpBus::connect(&url, narrow).await.unwrap();
     let mut queues = Vec::new();
     for _ in 0..60 {
         queues.push(declared(&*bus).await);

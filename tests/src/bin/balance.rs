@@ -97,10 +97,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut scene = opened?
         .context("this needs RabbitMQ and Redis: deploy/dev/services run target/release/balance")?;
     let ended = play(arguments, &mut scene, &mut dice).await;
-    if ended.is_err() || arguments.keep {
-        if let Some(kept) = scene.fleet.keep_files() {
-            println!("balance: configuration and logs are in {}", kept.display());
-        }
+    if (arguments.keep || !matches!(ended, Ok(true)))
+        && let Some(kept) = scene.fleet.keep_files()
+    {
+        println!("balance: configuration and logs are in {}", kept.display());
     }
     ended
 }

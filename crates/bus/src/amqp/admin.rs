@@ -1,11 +1,22 @@
 //! Operations that may fail: on a connection of their own, because RabbitMQ answers a failed one by
-//! closing its channel, and one on a broken queue by closing the connection. One at a time, so that
-//! a closed connection can be blamed on the operation that was under way.
+//! closing its channel, and one on a broken queue by closing the connection.
+//!
+//! A quorum queue that lost its leader for good (see `RELIABILITY.md`: killed in its first second)
+//! answers looks at it as if nothing were wrong, answers nothing else, and a minute later the
+//! broker closes the connection with 541. So an unanswered operation is what tells such a queue,
+//! and the 541 that follows is nobody's fault who is under way by then.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use lapin::Channel;
-use tokio::{sync::Mutex, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     failure,
@@ -13,11 +24,18 @@ use super::{
 };
 use crate::BusError;
 
+/// Channels kept for the next operation.
+const IDLE_MAX: usize = 8;
+/// A broker that is well opens a channel in this time.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+
 pub(super) struct Admin {
-    broker: Arc<Broker>,
+    pub(super) broker: Arc<Broker>,
     link: Link,
-    /// Kept from one operation to the next while nothing fails.
-    channel: Mutex<Option<Opened>>,
+    idle: Mutex<Vec<Opened>>,
+    under_way: AtomicUsize,
+    /// The last generation in which an operation was not answered.
+    unanswered: AtomicU64,
 }
 
 struct Opened {
@@ -30,7 +48,9 @@ impl Admin {
         Self {
             broker,
             link,
-            channel: Mutex::default(),
+            idle: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            unanswered: AtomicU64::new(0),
         }
     }
 
@@ -38,7 +58,7 @@ impl Admin {
         self.link.within(self.broker.settings.outage_patience).await
     }
 
-    /// Does `operation` on `queue`.
+    /// Does `operation` on `queue`, on a channel that is used again afterwards.
     pub(super) async fn run<T, F>(
         &self,
         queue: &str,
@@ -47,40 +67,97 @@ impl Admin {
     where
         F: Future<Output = lapin::Result<T>> + Send,
     {
-        // Before the queue for the turn: while the broker is away all of them wait at once.
-        let mut live = self.live().await?;
-        let mut slot = self.channel.lock().await;
-        if !live.is_connected() {
-            live = self.live().await?;
+        let live = self.live().await?;
+        let (answer, channel) = self
+            .try_on(&live, queue, async {
+                let channel = match self.take_idle(&live) {
+                    Some(channel) => channel,
+                    None => live.connection.create_channel().await?,
+                };
+                let answer = operation(channel.clone()).await?;
+                Ok((answer, channel))
+            })
+            .await?;
+        // One that failed, or whose caller went away, has ended instead.
+        self.keep(live.generation, channel);
+        Ok(answer)
+    }
+
+    /// Waits for `work` on `queue`, and says what its failure means.
+    pub(super) async fn try_on<T>(
+        &self,
+        live: &Live,
+        queue: &str,
+        work: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, BusError> {
+        let _counted = Counted::among(&self.under_way);
+        match timeout(self.broker.settings.operation_timeout, work).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) if failure::is_internal(&error) && !self.is_to_blame(live) => {
+                Err(failure::unavailable(&error))
+            }
+            Ok(Err(error)) => Err(failure::of_queue(queue, &error)),
+            Err(_) => Err(self.unanswered(live, queue).await),
         }
-        let patience = self.broker.settings.operation_timeout;
-        let work = async {
-            // Taken out: if the operation fails or its caller goes away, the channel ends with it.
-            let channel = match slot.take() {
-                Some(opened) if opened.is_usable(&live) => opened.channel,
-                _ => live
-                    .connection
-                    .create_channel()
-                    .await
-                    .map_err(|error| failure::unavailable(&error))?,
-            };
-            let answer = operation(channel.clone())
-                .await
-                .map_err(|error| failure::of_queue(queue, &error))?;
-            *slot = Some(Opened {
-                generation: live.generation,
+    }
+
+    /// Whether a connection that closes now does so because of the operation that asks.
+    fn is_to_blame(&self, live: &Live) -> bool {
+        self.under_way.load(Ordering::Acquire) == 1
+            && self.unanswered.load(Ordering::Acquire) != live.generation
+    }
+
+    /// No answer: because of the queue if the broker is well otherwise.
+    async fn unanswered(&self, live: &Live, queue: &str) -> BusError {
+        let alive = timeout(SIGN_OF_LIFE, live.connection.create_channel()).await;
+        if !matches!(alive, Ok(Ok(_))) {
+            return failure::timed_out("an operation on a queue");
+        }
+        self.unanswered.store(live.generation, Ordering::Release);
+        BusError::Unusable {
+            queue: queue.into(),
+            why: "the broker does not answer operations on it: a quorum queue without a leader?"
+                .into(),
+        }
+    }
+
+    fn take_idle(&self, live: &Live) -> Option<Channel> {
+        let mut idle = self.idle();
+        while let Some(opened) = idle.pop() {
+            if opened.generation == live.generation && opened.channel.status().connected() {
+                return Some(opened.channel);
+            }
+        }
+        None
+    }
+
+    fn keep(&self, generation: u64, channel: Channel) {
+        let mut idle = self.idle();
+        if idle.len() < IDLE_MAX {
+            idle.push(Opened {
+                generation,
                 channel,
             });
-            Ok(answer)
-        };
-        timeout(patience, work)
-            .await
-            .unwrap_or_else(|_| Err(failure::timed_out("an operation on a queue")))
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Opened>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Opened {
-    fn is_usable(&self, live: &Live) -> bool {
-        self.generation == live.generation && self.channel.status().connected()
+/// One of those under way, until dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn among(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

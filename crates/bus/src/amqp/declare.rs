@@ -18,7 +18,7 @@ use lapin::{
 use super::{
     arguments::{self, Kind},
     failure::{self, Mismatch},
-    settings::AmqpSettings,
+    link::Broker,
     version::Version,
 };
 use crate::{BusError, RetryTier, Topic, topology::queue as fixed};
@@ -30,8 +30,8 @@ const UNROUTABLE: &str = "sms.unroutable";
 
 /// Everything that must be there before anything is published or consumed.
 pub(super) async fn topology(
+    broker: &Broker,
     connection: &Connection,
-    settings: &AmqpSettings,
     version: Version,
 ) -> Result<(), BusError> {
     let channel = open(connection).await?;
@@ -61,7 +61,7 @@ pub(super) async fn topology(
             fixed::DEAD => Kind::Dead,
             _ => Kind::Work,
         };
-        fixed_queue(connection, settings, version, name, kind).await?;
+        fixed_queue(broker, connection, version, name, kind).await?;
         bind(&channel, name, REQUEUE, name).await?;
     }
     bind(&channel, fixed::DEAD, UNROUTABLE, "").await?;
@@ -69,21 +69,21 @@ pub(super) async fn topology(
     for tier in RetryTier::ALL {
         let name = tier.name();
         exchange(&channel, &name, ExchangeKind::Fanout, FieldTable::default()).await?;
-        fixed_queue(connection, settings, version, &name, Kind::Tier(tier)).await?;
+        fixed_queue(broker, connection, version, &name, Kind::Tier(tier)).await?;
         bind(&channel, &name, &name, "").await?;
     }
     Ok(())
 }
 
 async fn fixed_queue(
+    broker: &Broker,
     connection: &Connection,
-    settings: &AmqpSettings,
     version: Version,
     name: &str,
     kind: Kind,
 ) -> Result<(), BusError> {
-    let attempts = arguments::attempts(settings, version, kind);
-    queue(name, attempts, |arguments| {
+    let attempts = arguments::attempts(&broker.settings, version, kind);
+    queue(broker, name, attempts, |arguments| {
         Box::pin(async move {
             // A channel each, because a refusal closes it.
             let channel = open(connection).await?;
@@ -109,6 +109,7 @@ pub(super) struct Found {
 /// Declares a queue with the first of `attempts` that fits what exists. One of ours that was born
 /// under other settings goes on as it is, which is said; one of somebody else's is refused.
 pub(super) async fn queue<'a>(
+    broker: &Broker,
     name: &str,
     attempts: [FieldTable; 2],
     mut attempt: impl FnMut(FieldTable) -> BoxFuture<'a, Result<Queue, BusError>>,
@@ -118,7 +119,7 @@ pub(super) async fn queue<'a>(
         let error = match attempt(arguments).await {
             Ok(queue) => {
                 if let Some(reason) = &refused {
-                    said_elder(name, reason);
+                    said_elder(broker, name, reason);
                 }
                 return Ok(Found {
                     elder: refused.is_some(),
@@ -129,7 +130,7 @@ pub(super) async fn queue<'a>(
         };
         match failure::mismatch(&error) {
             Some(Mismatch::Number) => {
-                said_elder(name, &error);
+                said_elder(broker, name, &error);
                 return Ok(Found {
                     elder: true,
                     consumers: None,
@@ -143,8 +144,10 @@ pub(super) async fn queue<'a>(
     Err(refused.unwrap_or(BusError::NoSuchQueue(name.into())))
 }
 
-fn said_elder(queue: &str, reason: &BusError) {
-    tracing::warn!(queue, %reason, "queue goes on with the arguments that it was born with");
+fn said_elder(broker: &Broker, queue: &str, reason: &BusError) {
+    if broker.is_news(queue) {
+        tracing::warn!(queue, %reason, "queue goes on with the arguments that it was born with");
+    }
 }
 
 async fn exchange(

@@ -15,9 +15,7 @@ mod code {
     pub(super) const INTERNAL_ERROR: u16 = 541;
 }
 
-/// The error of an operation on `queue`. Only one operation is under way at a time on a connection
-/// that this is used for: RabbitMQ answers an operation on a broken quorum queue by closing the
-/// whole connection, and then that operation has to be known.
+/// The error of an operation on `queue`.
 pub(super) fn of_queue(queue: &str, error: &Error) -> BusError {
     let ErrorKind::ProtocolError(reply) = error.kind() else {
         return unavailable(error);
@@ -46,6 +44,11 @@ pub(super) fn timed_out(what: &str) -> BusError {
 
 pub(super) fn is_precondition_failed(error: &Error) -> bool {
     reply_code(error) == Some(code::PRECONDITION_FAILED)
+}
+
+/// The broker stumbled, and closed the whole connection over it.
+pub(super) fn is_internal(error: &Error) -> bool {
+    reply_code(error) == Some(code::INTERNAL_ERROR)
 }
 
 fn reply_code(error: &Error) -> Option<u16> {

@@ -3,6 +3,7 @@
 //! and whoever used them starts anew on the next *generation*.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -28,6 +29,8 @@ use crate::BusError;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A connection that lived this long proves that connecting works again.
 const PROVEN_AFTER: Duration = Duration::from_secs(10);
+/// Queues remembered as said.
+const SAID_MAX: usize = 10_000;
 /// Closing waits this long for the broker's good-bye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -38,6 +41,8 @@ pub(super) struct Broker {
     pub(super) stats: Arc<BusStats>,
     /// Forgotten when a connection is lost: the broker may come back as another version.
     version: Mutex<Option<Version>>,
+    /// Queues whose elder arguments were said; with hundreds of them once is enough.
+    said: Mutex<HashSet<String>>,
     /// Links declare one after the other; two that create the same queue at once may collide.
     declaring: tokio::sync::Mutex<()>,
 }
@@ -49,8 +54,15 @@ impl Broker {
             settings,
             stats: Arc::default(),
             version: Mutex::default(),
+            said: Mutex::default(),
             declaring: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Whether nothing was said about `queue` yet.
+    pub(super) fn is_news(&self, queue: &str) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.len() < SAID_MAX && said.insert(queue.to_owned())
     }
 
     async fn version(&self) -> Result<Version, BusError> {
@@ -76,7 +88,7 @@ impl Broker {
         let connection = Connection::connect_uri(self.uri.clone(), properties)
             .await
             .map_err(|error| failure::unavailable(&error))?;
-        declare::topology(&connection, &self.settings, version).await?;
+        declare::topology(self, &connection, version).await?;
         Ok((connection, version))
     }
 }

@@ -12,6 +12,7 @@ mod delivery;
 mod failure;
 mod link;
 mod publisher;
+mod queues;
 mod reconnect;
 mod seats;
 mod settings;
@@ -20,26 +21,18 @@ mod source;
 mod stats;
 mod version;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use lapin::{
-    Channel,
-    options::{BasicGetOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions},
-    types::FieldTable,
-    uri::AMQPUri,
-};
-use tokio::{runtime::Handle, time::timeout};
+use lapin::uri::AMQPUri;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{Bus, BusError, Consumer, Declared, Delivery, Outgoing, SendQueue, Topic};
 use admin::Admin;
-use arguments::Kind;
-use declare::short;
 use link::{Broker, Link};
 use publisher::Publisher;
+use queues::Queues;
 use seats::{Seats, Wanted};
-use settled::Settled;
 use source::AmqpSource;
 
 pub use settings::{AmqpSettings, QueueType};
@@ -53,9 +46,8 @@ pub struct AmqpBus {
     broker: Arc<Broker>,
     links: [Link; 3],
     publisher: Publisher,
-    admin: Arc<Admin>,
+    queues: Arc<Queues>,
     seats: Arc<Seats>,
-    settled: Settled,
     /// Ends the links, also when the bus is dropped without being closed.
     stop: CancellationToken,
     _stop_when_dropped: DropGuard,
@@ -87,17 +79,16 @@ impl AmqpBus {
         let keep_up = |purpose| Link::keep_up(Arc::clone(&broker), purpose, stop.clone());
         let (publishing, consuming, asking) =
             (keep_up("publish"), keep_up("consume"), keep_up("admin"));
-        let admin = Arc::new(Admin::new(Arc::clone(&broker), asking.clone()));
+        let queues = Queues::new(Admin::new(Arc::clone(&broker), asking.clone()));
         Ok(Arc::new(Self {
             publisher: Publisher::new(Arc::clone(&broker), publishing.clone()),
             seats: Arc::new(Seats::new(
                 Arc::clone(&broker),
                 consuming.clone(),
-                Arc::clone(&admin),
+                Arc::clone(&queues),
             )),
-            admin,
+            queues,
             links: [publishing, consuming, asking],
-            settled: Settled::default(),
             _stop_when_dropped: stop.clone().drop_guard(),
             stop,
             broker,
@@ -108,68 +99,6 @@ impl AmqpBus {
     #[must_use]
     pub fn stats(&self) -> Arc<BusStats> {
         Arc::clone(&self.broker.stats)
-    }
-
-    /// Declaring again renews a classic queue's lease. A quorum queue's (RabbitMQ 3.10.8) is only
-    /// renewed by those who take from it, so one message is taken and given back. That counts as
-    /// a delivery of it, hence seldom.
-    async fn renew_lease(&self, generation: u64, queue: &str) {
-        let every = self.broker.settings.send_queue_lease / 4;
-        if !self.settled.renews(generation, queue, every) {
-            return;
-        }
-        if let Err(why) = self.get(queue).await {
-            tracing::warn!(queue, %why, "cannot renew the lease of a queue");
-        }
-    }
-
-    async fn delete(&self, queue: &str, if_empty: bool) -> Result<bool, BusError> {
-        let name = short(queue)?;
-        let options = QueueDeleteOptions {
-            if_empty,
-            ..QueueDeleteOptions::default()
-        };
-        let deleted = self
-            .admin
-            .run(queue, async move |channel: Channel| {
-                match channel.queue_delete(name, options).await {
-                    Ok(lost) => Ok(Some(lost)),
-                    Err(error) if failure::is_precondition_failed(&error) => Ok(None),
-                    Err(error) => Err(error),
-                }
-            })
-            .await?;
-        let Some(lost) = deleted else {
-            return Ok(false);
-        };
-        if let Ok(live) = self.admin.live().await {
-            self.settled.forget(live.generation, queue);
-        }
-        if lost > 0 {
-            tracing::error!(
-                queue,
-                lost,
-                "messages were published to a queue while it was deleted"
-            );
-        }
-        Ok(true)
-    }
-
-    async fn passive(&self, queue: &str) -> Result<u64, BusError> {
-        let name = short(queue)?;
-        let passive = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let found = self
-            .admin
-            .run(queue, async move |channel: Channel| {
-                channel
-                    .queue_declare(name, passive, FieldTable::default())
-                    .await
-            })
-            .await?;
-        Ok(found.message_count().into())
     }
 }
 
@@ -193,94 +122,23 @@ impl Bus for AmqpBus {
     }
 
     async fn declare_send_queue(&self, queue: &SendQueue) -> Result<Declared, BusError> {
-        let queue = queue.name();
-        let name = short(&queue)?;
-        let live = self.admin.live().await?;
-        let generation = live.generation;
-        if self.settled.knows(generation, &queue) {
-            // Somebody else may have deleted it since: then it is about to be born again.
-            if let Err(gone) = self.passive(&queue).await {
-                self.settled.forget(generation, &queue);
-                if !matches!(gone, BusError::NoSuchQueue(_)) {
-                    return Err(gone);
-                }
-            }
-        }
-        let attempts = arguments::attempts(&self.broker.settings, live.version, Kind::Send);
-        let found = declare::queue(&queue, attempts, |arguments| {
-            let (queue, name) = (queue.as_str(), name.clone());
-            Box::pin(self.admin.run(queue, async move |channel: Channel| {
-                channel
-                    .queue_declare(name, QueueDeclareOptions::durable(), arguments)
-                    .await
-            }))
-        })
-        .await?;
-        let quorum = self.broker.settings.queue_type == QueueType::Quorum || found.elder;
-        if quorum && found.consumers.unwrap_or(0) == 0 {
-            self.renew_lease(generation, &queue).await;
-        }
-        self.admin
-            .run(&queue, async move |channel: Channel| {
-                declare::bind_to_requeue(&channel, name).await
-            })
-            .await?;
-        let settles_in = match quorum {
-            true => self.settled.seen(generation, &queue),
-            false => Duration::ZERO,
-        };
-        Ok(Declared { settles_in })
+        self.queues.declare_send_queue(&queue.name()).await
     }
 
     async fn delete_send_queue_if_empty(&self, queue: &SendQueue) -> Result<bool, BusError> {
-        let queue = queue.name();
-        // Quorum queues do not know `if-empty` (the broker closes the connection over it), so they
-        // are only looked at first; the ledger has to know that nobody publishes meanwhile.
-        match self.passive(&queue).await {
-            Ok(0) => {}
-            Ok(_) => return Ok(false),
-            Err(BusError::NoSuchQueue(_)) => return Ok(true),
-            Err(error) => return Err(error),
-        }
-        let if_empty = self.broker.settings.queue_type == QueueType::Classic;
-        let mut deleted = self.delete(&queue, if_empty).await;
-        if if_empty && matches!(deleted, Err(BusError::Unusable { .. })) {
-            // A quorum queue, elder than the settings.
-            deleted = self.delete(&queue, false).await;
-        }
-        deleted
+        self.queues.delete_if_empty(&queue.name()).await
     }
 
     async fn purge(&self, queue: &str) -> Result<u64, BusError> {
-        let name = short(queue)?;
-        let purged = self
-            .admin
-            .run(queue, async move |channel: Channel| {
-                channel
-                    .queue_purge(name, QueuePurgeOptions::default())
-                    .await
-            })
-            .await?;
-        Ok(purged.into())
+        self.queues.purge(queue).await
     }
 
     async fn depth(&self, queue: &str) -> Result<u64, BusError> {
-        self.passive(queue).await
+        Ok(self.queues.look_at(queue).await?.message_count().into())
     }
 
     async fn get(&self, queue: &str) -> Result<Option<Delivery>, BusError> {
-        let name = short(queue)?;
-        let live = self.admin.live().await?;
-        // Its own channel, which lives as long as the delivery.
-        let take = async {
-            let channel = live.connection.create_channel().await?;
-            let found = channel.basic_get(name, BasicGetOptions::default()).await?;
-            Ok(found.map(|message| delivery::taken(message.delivery, channel, Handle::current())))
-        };
-        timeout(self.broker.settings.operation_timeout, take)
-            .await
-            .map_err(|_| failure::timed_out("taking a message"))?
-            .map_err(|error: lapin::Error| failure::of_queue(queue, &error))
+        self.queues.take_one(queue).await
     }
 
     fn is_ready(&self) -> bool {

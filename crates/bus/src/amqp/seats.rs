@@ -1,5 +1,5 @@
-//! Channels that consumers share. A channel has a place for a few consumers, each with a prefetch
-//! of its own, and lives as long as one of them or a delivery of theirs does.
+//! The channels of consumers: one each while there are few, shared from then on, each consumer with
+//! a prefetch of its own. A channel lives as long as one of them or a delivery of theirs does.
 
 use std::{
     sync::{
@@ -17,10 +17,10 @@ use lapin::{
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
-    admin::Admin,
     declare::short,
     failure,
     link::{Broker, Link, Live},
+    queues::Queues,
 };
 use crate::{BusError, Topic};
 
@@ -41,6 +41,8 @@ pub(super) struct SharedChannel {
     pub(super) channel: Channel,
     generation: u64,
     taken: AtomicUsize,
+    /// One consumer starts at a time, because its prefetch is set on the channel just before.
+    starting: Mutex<()>,
 }
 
 /// One consumer's place on a channel, given back when dropped.
@@ -64,18 +66,16 @@ impl Drop for Seat {
 pub(super) struct Seats {
     pub(super) broker: Arc<Broker>,
     pub(super) link: Link,
-    pub(super) admin: Arc<Admin>,
-    /// One consumer starts at a time: prefetch is set on the channel just before, and a failure
-    /// that closes the connection can be blamed on it.
+    queues: Arc<Queues>,
     channels: Mutex<Vec<Weak<SharedChannel>>>,
 }
 
 impl Seats {
-    pub(super) fn new(broker: Arc<Broker>, link: Link, admin: Arc<Admin>) -> Self {
+    pub(super) fn new(broker: Arc<Broker>, link: Link, queues: Arc<Queues>) -> Self {
         Self {
             broker,
             link,
-            admin,
+            queues,
             channels: Mutex::default(),
         }
     }
@@ -89,38 +89,17 @@ impl Seats {
         prefetch: u16,
     ) -> Result<(Consumer, Seat), BusError> {
         if let Wanted::Queue(queue) = wanted {
-            // Asked where a refusal disturbs nobody: here it would end the channel's other consumers.
-            self.look_at(queue).await?;
+            // Here a refusal would end the channel's other consumers.
+            self.queues.check_consumable(queue).await?;
         }
-        let mut channels = self.channels.lock().await;
         let patience = self.broker.settings.operation_timeout;
-        timeout(
-            patience,
-            self.start_in_turn(&mut channels, live, wanted, prefetch),
-        )
-        .await
-        .unwrap_or_else(|_| Err(failure::timed_out("starting a consumer")))
+        timeout(patience, self.start_on(live, wanted, prefetch))
+            .await
+            .unwrap_or_else(|_| Err(failure::timed_out("starting a consumer")))
     }
 
-    async fn look_at(&self, queue: &str) -> Result<(), BusError> {
-        let name = short(queue)?;
-        let passive = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
-        self.admin
-            .run(queue, async move |channel: Channel| {
-                channel
-                    .queue_declare(name, passive, FieldTable::default())
-                    .await
-            })
-            .await?;
-        Ok(())
-    }
-
-    async fn start_in_turn(
+    async fn start_on(
         &self,
-        channels: &mut Vec<Weak<SharedChannel>>,
         live: &Live,
         wanted: &Wanted,
         prefetch: u16,
@@ -129,8 +108,9 @@ impl Seats {
             Wanted::Queue(queue) => Arc::clone(queue),
             Wanted::Topic(topic, _) => topic.exchange().into(),
         };
-        let seat = self.take_seat(channels, live).await?;
+        let seat = self.take_seat(live).await?;
         let channel = &seat.shared.channel;
+        let turn = seat.shared.starting.lock().await;
         let begin = async {
             let queue = match wanted {
                 Wanted::Queue(queue) => short(queue).map_err(Failed::Here)?,
@@ -146,27 +126,32 @@ impl Seats {
             Ok(consumer)
         };
         match begin.await {
-            Ok(consumer) => Ok((consumer, seat)),
+            Ok(consumer) => {
+                drop(turn);
+                Ok((consumer, seat))
+            }
             Err(Failed::There(error)) => Err(failure::of_queue(&blame, &error)),
             Err(Failed::Here(error)) => Err(error),
         }
     }
 
-    async fn take_seat(
-        &self,
-        channels: &mut Vec<Weak<SharedChannel>>,
-        live: &Live,
-    ) -> Result<Seat, BusError> {
-        let room = usize::from(self.broker.settings.consumers_per_channel.get());
+    async fn take_seat(&self, live: &Live) -> Result<Seat, BusError> {
+        let mut channels = self.channels.lock().await;
         channels.retain(|weak| weak.strong_count() > 0);
-        let free = channels.iter().filter_map(Weak::upgrade).find(|shared| {
-            shared.generation == live.generation
-                && shared.channel.status().connected()
-                && shared.taken.load(Ordering::Acquire) < room
-        });
-        let shared = match free {
-            Some(shared) => shared,
-            None => {
+        let usable: Vec<_> = channels
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|shared| {
+                shared.generation == live.generation && shared.channel.status().connected()
+            })
+            .collect();
+        let room = usize::from(self.broker.settings.consumer_channels_max.get());
+        let emptiest = usable
+            .iter()
+            .min_by_key(|shared| shared.taken.load(Ordering::Acquire));
+        let shared = match emptiest {
+            Some(shared) if usable.len() >= room => Arc::clone(shared),
+            _ => {
                 let channel = live
                     .connection
                     .create_channel()
@@ -176,6 +161,7 @@ impl Seats {
                     channel,
                     generation: live.generation,
                     taken: AtomicUsize::new(0),
+                    starting: Mutex::default(),
                 });
                 channels.push(Arc::downgrade(&shared));
                 shared

@@ -36,9 +36,9 @@ pub struct AmqpSettings {
     pub reconnect_pause_max: Duration,
     /// Groups of messages that may await their confirms at once: a channel each.
     pub publish_channels: NonZeroU16,
-    /// Consumers that share a channel. One each would allow 2,047 of them, the broker's
-    /// `channel_max`, and costs it a process and some memory for each.
-    pub consumers_per_channel: NonZeroU16,
+    /// Consumers get a channel each until there are so many, and share them then. A channel that
+    /// waits for a slow queue holds up all its consumers; the broker allows 2,047 in all.
+    pub consumer_channels_max: NonZeroU16,
     /// Deliveries of one message, each return and each crash counted, before it is dead
     /// (quorum queues only: classic ones do not count).
     pub delivery_limit: NonZeroU16,
@@ -92,7 +92,7 @@ impl Default for AmqpSettings {
             outage_patience: Duration::from_secs(1),
             reconnect_pause_max: Duration::from_secs(5),
             publish_channels: NonZeroU16::new(16).unwrap_or(NonZeroU16::MIN),
-            consumers_per_channel: NonZeroU16::new(16).unwrap_or(NonZeroU16::MIN),
+            consumer_channels_max: NonZeroU16::new(512).unwrap_or(NonZeroU16::MIN),
             delivery_limit: NonZeroU16::new(20).unwrap_or(NonZeroU16::MIN),
             queue_length_max: 2_000_000,
             send_queue_lease: 8 * DAY,

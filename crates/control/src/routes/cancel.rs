@@ -6,12 +6,10 @@ use axum::{
     Extension, Json,
     extract::{Path, Query, State},
 };
-use bus::{BusError, Outgoing, Route, SendQueue, Topic};
+use backing::news::statuses;
+use bus::{BusError, SendQueue};
 use ledger::{BatchRecord, Counts, DistributionRecord, DistributionState, Row};
-use message::{
-    DistributionId, MessageState, OrganizationId, Reference,
-    event::{EVENT_VERSION, Event, StatusEvent, StatusEvents},
-};
+use message::{DistributionId, MessageState, OrganizationId};
 use serde::Serialize;
 
 use super::{distributions::find, now, nudge};
@@ -150,54 +148,10 @@ async fn tell(app: &App, record: &BatchRecord) -> Result<(), ApiError> {
             return Ok(());
         };
         first = last.row.saturating_add(1);
-        if let Some(event) = event(record, &rows) {
-            app.bus.publish(vec![event]).await?;
+        let cancelled = |row: &Row| row.state == MessageState::Cancelled;
+        let news = statuses(record.into(), rows.into_iter().filter(cancelled), now());
+        if !news.is_empty() {
+            app.bus.publish(news).await?;
         }
     }
-}
-
-fn event(record: &BatchRecord, rows: &[Row]) -> Option<Outgoing> {
-    let status = MessageState::Cancelled;
-    let at = now();
-    let messages: Vec<StatusEvent> = rows
-        .iter()
-        .filter(|row| row.state == status)
-        .filter_map(|row| {
-            let reference = Reference {
-                batch: record.key,
-                row: row.row,
-            };
-            Some(StatusEvent {
-                event_id: format!("{reference}:{status}"),
-                seq: row.seq,
-                reference,
-                row: row.row,
-                to: row.to?,
-                attempt: row.attempt,
-                error_code: None,
-                provider_message_id: None,
-                connection_id: row.connection_id.clone(),
-                at: row.changed_at.unwrap_or(at),
-            })
-        })
-        .collect();
-    let message_id = messages.first()?.event_id.clone();
-    let key = format!(
-        "{}.{}.{status}",
-        record.organization_id, record.distribution_id
-    );
-    let event = Event::Status(StatusEvents {
-        v: EVENT_VERSION,
-        organization_id: record.organization_id.clone(),
-        distribution_id: record.distribution_id.clone(),
-        batch_id: record.batch_id.clone(),
-        status,
-        messages,
-    });
-    let body = serde_json::to_vec(&event).expect("an event is made of JSON values only");
-    Some(Outgoing::new(
-        Route::Topic(Topic::Events, key),
-        message_id,
-        body,
-    ))
 }

@@ -6,11 +6,10 @@ use axum::{
     Extension, Json,
     extract::{Path, Query, State, rejection::BytesRejection},
 };
-use bus::{Outgoing, Route, Topic};
+use backing::news;
 use bytes::Bytes;
 use message::{
     Msisdn, OrganizationId,
-    event::{EVENT_VERSION, Event, OptOutEvent},
     number::normalise,
     opt_out::{OptOutChange, OptOutKind, OptOutSource, Standing},
 };
@@ -118,35 +117,17 @@ async fn change(
     };
     app.ledger.change_opt_out(&change).await?;
     // Told even if nothing changed: an earlier request may have died before it could tell.
-    app.bus.publish(vec![event(change)]).await?;
+    // By time and an unguessable-enough number of its own: the name must not contain the recipient,
+    // and two changes are never the same news.
+    let name = format!("api-{}-{:016x}", change.at.as_millis(), fastrand::u64(..));
+    let told = news::opt_out(change, None, Some(&name));
+    app.bus.publish(vec![told]).await?;
     let action = match kind {
         OptOutKind::OptOut => Action::OptOut,
         OptOutKind::OptIn => Action::OptIn,
     };
     audit(caller, action, Some(&organization), &number);
     standing(app, organization, number).await.map(Json)
-}
-
-/// The event is named by time and an unguessable-enough number of its own: the name must not
-/// contain the recipient, and two changes are never the same news.
-fn event(change: OptOutChange) -> Outgoing {
-    let word = match change.kind {
-        OptOutKind::OptOut => "opt_out",
-        OptOutKind::OptIn => "opt_in",
-    };
-    let key = format!("{}.none.{word}", change.organization_id);
-    let event_id = format!(
-        "{word}:api-{}-{:016x}",
-        change.at.as_millis(),
-        fastrand::u64(..)
-    );
-    let event = Event::OptOut(OptOutEvent {
-        v: EVENT_VERSION,
-        event_id: event_id.clone(),
-        change,
-    });
-    let body = serde_json::to_vec(&event).expect("an event is made of JSON values only");
-    Outgoing::new(Route::Topic(Topic::Events, key), event_id, body)
 }
 
 async fn read(app: &App, organization: &OrganizationId, text: &str) -> Result<Msisdn, ApiError> {

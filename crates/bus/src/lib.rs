@@ -5,7 +5,9 @@
 //! - a publish that returned `Ok` was confirmed, and routed wherever a route must exist;
 //! - a delivery that is neither acked nor rejected comes back when its consumer or connection ends;
 //! - a delivery may come more than once, and `redelivered` proves nothing: the ledger's claim does;
-//! - a delay is kept by a tier of its own, never by waiting behind an elder message.
+//! - what comes back comes back first, but in no promised order among itself;
+//! - a delay is kept by a tier of its own, never by waiting behind an elder message; what was
+//!   delayed for a queue that is gone by then ends in `sms.dead`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,6 +47,9 @@ pub trait Bus: Send + Sync + 'static {
     async fn declare_send_queue(&self, queue: &SendQueue) -> Result<Declared, BusError>;
 
     /// Deletes a distribution's queue if nothing is in it; `false` if something is.
+    ///
+    /// Only for queues whose work the ledger knows to be done, with nobody publishing to it: RabbitMQ
+    /// does not see unacked deliveries here, and for a quorum queue the look and the deletion are two.
     async fn delete_send_queue_if_empty(&self, queue: &SendQueue) -> Result<bool, BusError>;
 
     /// Drops what is ready in `queue`; how many that were. Unacked deliveries stay.
@@ -135,7 +140,8 @@ pub enum Topic {
     Control,
 }
 
-/// A stream of deliveries. Dropping it cancels the consumer; unacked deliveries come back.
+/// A stream of deliveries. Dropping it cancels the consumer; deliveries that it had not yielded come
+/// back, and those in the caller's hands can still be acked: that is how a service drains.
 pub struct Consumer {
     source: Box<dyn DeliverySource>,
 }

@@ -451,7 +451,7 @@ async fn a_queue_that_is_declared_again_and_again_lives_on(bus: &dyn Bus) {
         tokio::time::sleep(Bounds::SHORT_LEASE.lease / 2).await;
         bus.declare_send_queue(&queue).await.unwrap();
     }
-    assert_eq!(bus.depth(&queue.name()).await.unwrap(), 1);
+    depth_becomes(bus, &queue.name(), 1).await;
     removed(bus, &queue).await;
 }
 

@@ -63,19 +63,22 @@ impl Publisher {
             .map_err(|_| failure::timed_out("earlier messages"))?
             .map_err(|_| BusError::Closed)?;
         let live = self.link.within(settings.outage_patience).await?;
-        let channel = self.channel(&live).await?;
-        for group in ready.chunks(GROUP_MAX) {
-            tokio::select! {
-                sent = timeout(settings.confirm_timeout, self.send(&channel, group)) => {
-                    sent.map_err(|_| failure::timed_out("published messages"))??;
-                }
-                () = live.blocked() => {
-                    return Err(BusError::Unavailable(
-                        "the broker is short of memory or disk and takes no messages".into(),
-                    ));
-                }
+        let send_all = async {
+            let channel = self.channel(&live).await?;
+            for group in ready.chunks(GROUP_MAX) {
+                timeout(settings.confirm_timeout, self.send(&channel, group))
+                    .await
+                    .map_err(|_| failure::timed_out("published messages"))??;
             }
-        }
+            Ok(channel)
+        };
+        let channel = tokio::select! {
+            biased;
+            () = live.blocked() => Err(BusError::Unavailable(
+                "the broker is short of memory or disk and takes no messages".into(),
+            )),
+            sent = send_all => sent,
+        }?;
         // Only a channel that owes no confirm any more is used again; on every way out above it
         // ends here instead.
         self.keep(live.generation, channel);

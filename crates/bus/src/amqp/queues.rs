@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use lapin::{
     Channel, Queue,
     options::{
-        BasicGetOptions, BasicNackOptions, QueueDeclareOptions, QueueDeleteOptions,
-        QueuePurgeOptions,
+        BasicGetOptions, BasicNackOptions, BasicQosOptions, QueueDeclareOptions,
+        QueueDeleteOptions, QueuePurgeOptions,
     },
     types::FieldTable,
 };
@@ -108,6 +108,9 @@ impl Queues {
                         ..BasicNackOptions::default()
                     };
                     taken.delivery.acker.nack(requeue).await?;
+                    // An answer on this channel says that the broker has seen the return: a
+                    // consumer that starts next gets the message in its place.
+                    channel.basic_qos(1, BasicQosOptions::default()).await?;
                 }
                 Ok(())
             })

@@ -90,7 +90,7 @@ impl Default for AmqpSettings {
             confirm_timeout: Duration::from_secs(30),
             operation_timeout: Duration::from_secs(10),
             outage_patience: Duration::from_secs(1),
-            reconnect_pause_max: Duration::from_secs(5),
+            reconnect_pause_max: Duration::from_secs(3),
             publish_channels: NonZeroU16::new(16).unwrap_or(NonZeroU16::MIN),
             consumer_channels_max: NonZeroU16::new(512).unwrap_or(NonZeroU16::MIN),
             delivery_limit: NonZeroU16::new(20).unwrap_or(NonZeroU16::MIN),

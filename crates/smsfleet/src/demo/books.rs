@@ -76,7 +76,7 @@ const EXAMPLES_MAX: usize = 5;
 
 /// Every check, in the order of the report.
 #[must_use]
-pub fn examine(batches: &[BatchBooks], audit: &AuditReport) -> Vec<Check> {
+pub fn examine(batches: &[BatchBooks], audit: &AuditReport, replies_heard: u64) -> Vec<Check> {
     let twin = Twin::read(audit);
     vec![
         sums(batches),
@@ -88,6 +88,7 @@ pub fn examine(batches: &[BatchBooks], audit: &AuditReport) -> Vec<Check> {
         nothing_extra(batches, audit),
         same_ends(batches, &twin),
         stops(audit),
+        replies(audit, replies_heard),
     ]
 }
 
@@ -309,6 +310,20 @@ fn stops(audit: &AuditReport) -> Check {
                 stop.worst_late_ms
             )
         });
+    }
+    check
+}
+
+/// What a webhook acknowledged is in the fleet's hands, and has to come out on the other side.
+fn replies(audit: &AuditReport, heard: u64) -> Check {
+    let mut check = Check::new("every acknowledged reply was handed on to the platform, once");
+    let written = audit.totals.inbound.posts.ok;
+    check.looked_at = written;
+    check.wrong = written.abs_diff(heard);
+    if check.wrong > 0 {
+        check
+            .examples
+            .push(format!("{written} acknowledged, {heard} handed on"));
     }
     check
 }

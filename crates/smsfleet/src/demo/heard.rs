@@ -1,7 +1,10 @@
 //! What the rest of the platform hears: a survey service that listens to `sms.replies`, and a
 //! directory service that listens for opt-outs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bus::{Bus, Consumer, Topic};
 use message::{
@@ -29,65 +32,91 @@ pub struct Heard {
     pub opted_in: u64,
 }
 
+impl Heard {
+    /// Replies of all kinds.
+    #[must_use]
+    pub fn replies(&self) -> u64 {
+        self.stop + self.start + self.help + self.text
+    }
+}
+
 /// Listens until it is dropped.
 #[derive(Debug)]
 pub struct Listener {
-    heard: Arc<Mutex<Heard>>,
+    notes: Arc<Mutex<Notes>>,
     tasks: tokio::task::JoinSet<()>,
+}
+
+/// What was heard, and under which names: news may be told twice and is the same news then.
+#[derive(Debug, Default)]
+struct Notes {
+    heard: Heard,
+    seen: HashSet<String>,
 }
 
 impl Listener {
     /// Listens from now on.
     pub async fn start(bus: &dyn Bus) -> anyhow::Result<Self> {
-        let heard = Arc::new(Mutex::new(Heard::default()));
+        let notes = Arc::new(Mutex::new(Notes::default()));
         let replies = bus.subscribe(Topic::Replies, "#").await?;
         let events = bus.subscribe(Topic::Events, "#").await?;
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(listen(replies, heard.clone(), reply));
-        tasks.spawn(listen(events, heard.clone(), event));
-        Ok(Self { heard, tasks })
+        tasks.spawn(listen(replies, notes.clone(), Notes::reply));
+        tasks.spawn(listen(events, notes.clone(), Notes::event));
+        Ok(Self { notes, tasks })
     }
 
     /// What was heard so far.
     pub fn heard(&self) -> Heard {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .heard
     }
 
-    /// How many listeners are left: a lost one would make the figures lie.
-    pub fn is_whole(&self) -> bool {
-        self.tasks.len() == 2
+    /// Whether nobody stopped listening: then the figures would lie.
+    pub fn is_whole(&mut self) -> bool {
+        self.tasks.try_join_next().is_none()
     }
 }
 
-async fn listen(mut from: Consumer, heard: Arc<Mutex<Heard>>, note: fn(&mut Heard, &[u8])) {
+async fn listen(mut from: Consumer, notes: Arc<Mutex<Notes>>, note: fn(&mut Notes, &[u8])) {
     while let Ok(delivery) = from.next().await {
         note(
-            &mut heard.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut notes.lock().unwrap_or_else(PoisonError::into_inner),
             &delivery.body,
         );
         delivery.ack().await;
     }
 }
 
-fn reply(heard: &mut Heard, body: &[u8]) {
-    let Ok(reply) = serde_json::from_slice::<ReplyEvent>(body) else {
-        return;
-    };
-    heard.matched += u64::from(reply.in_reply_to.is_some());
-    match reply.keyword {
-        Keyword::OptOut => heard.stop += 1,
-        Keyword::OptIn => heard.start += 1,
-        Keyword::Help => heard.help += 1,
-        Keyword::None => heard.text += 1,
+impl Notes {
+    fn reply(&mut self, body: &[u8]) {
+        let Ok(reply) = serde_json::from_slice::<ReplyEvent>(body) else {
+            return;
+        };
+        if !self.seen.insert(reply.event_id) {
+            return;
+        }
+        let heard = &mut self.heard;
+        heard.matched += u64::from(reply.in_reply_to.is_some());
+        match reply.keyword {
+            Keyword::OptOut => heard.stop += 1,
+            Keyword::OptIn => heard.start += 1,
+            Keyword::Help => heard.help += 1,
+            Keyword::None => heard.text += 1,
+        }
     }
-}
 
-fn event(heard: &mut Heard, body: &[u8]) {
-    match serde_json::from_slice(body) {
-        Ok(Event::OptOut(event)) => match event.change.kind {
-            OptOutKind::OptOut => heard.opted_out += 1,
-            OptOutKind::OptIn => heard.opted_in += 1,
-        },
-        Ok(Event::Status(_) | Event::Refused(_)) | Err(_) => {}
+    fn event(&mut self, body: &[u8]) {
+        let Ok(Event::OptOut(event)) = serde_json::from_slice(body) else {
+            return; // statuses are in the ledger, refusals too
+        };
+        if self.seen.insert(event.event_id) {
+            match event.change.kind {
+                OptOutKind::OptOut => self.heard.opted_out += 1,
+                OptOutKind::OptIn => self.heard.opted_in += 1,
+            }
+        }
     }
 }

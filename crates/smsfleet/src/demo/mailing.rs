@@ -36,7 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long nothing may move before what is in doubt counts as what is left.
 const QUIET_FOR: Duration = Duration::from_secs(2);
 /// How long the last replies may take after the last receipt.
-const REPLIES_WITHIN: Duration = Duration::from_secs(15);
+/// Those that answer no message known so far are looked at again after 5 seconds.
+const REPLIES_WITHIN: Duration = Duration::from_secs(20);
 
 /// Plays the mailing and examines its books.
 ///
@@ -49,7 +50,7 @@ pub async fn play(
     display: &Display,
 ) -> Result<Report, Failure> {
     prepare(audience, stage).await?;
-    let listener = Listener::start(&*stage.bus)
+    let mut listener = Listener::start(&*stage.bus)
         .await
         .context("listen to replies and events")?;
     let cut = mailing(audience, stage)?
@@ -66,9 +67,12 @@ pub async fn play(
         .map(|batch| batch.recipients.len() as u64)
         .sum();
     display.say(&format!(
-        "{} recipients as one distribution of {} batches, {} segments/s; everything on this machine, nobody is texted",
+        "{} recipients as one distribution in {}, {} segments/s; everything on this machine, nobody is texted",
         figure(rows),
-        cut.batches.len(),
+        match cut.batches.len() {
+            1 => "one batch".to_owned(),
+            several => format!("{several} batches"),
+        },
         demo.rate
     ));
     for batch in &cut.batches {
@@ -82,7 +86,7 @@ pub async fn play(
     };
     let mut people = People::who_change_their_minds(&expected);
     let (finished, pace) = watch.until_the_end(stage, &mut people, display).await?;
-    let quiet = tokio::time::timeout(REPLIES_WITHIN, silence(stage))
+    let quiet = tokio::time::timeout(REPLIES_WITHIN, silence(stage, &listener))
         .await
         .is_ok();
     if !listener.is_whole() {
@@ -93,14 +97,15 @@ pub async fn play(
     let batches =
         evidence::collect(&*stage.ledger, &stage.organization, &cut.batches, expected).await?;
     let audit = stage.twin.audit();
-    let checks = books::examine(&batches, &audit);
+    let heard = listener.heard();
+    let checks = books::examine(&batches, &audit, heard.replies());
     Ok(Report::new(
         demo,
         cut.left_out,
         finished && quiet,
         &batches,
         &audit,
-        listener.heard(),
+        heard,
         pace,
         checks,
     ))
@@ -213,8 +218,8 @@ async fn counts(ledger: &dyn Ledger, keys: &[BatchKey]) -> anyhow::Result<Counts
     Ok(all)
 }
 
-/// Waits until the provider has nothing more to tell and nothing it told is waiting to be read.
-async fn silence(stage: &Stage) {
+/// Waits until the provider has nothing more to tell, and all it told was read and handed on.
+async fn silence(stage: &Stage, listener: &Listener) {
     let mut quiet_since = Instant::now();
     loop {
         stage.twin.idle().await;
@@ -226,7 +231,9 @@ async fn silence(stage: &Stage) {
         ] {
             waiting += stage.bus.depth(queue).await.unwrap_or(1);
         }
-        if waiting > 0 || stage.twin.waiting() != Waiting::default() {
+        let written = stage.twin.audit_summary().totals.inbound.posts.ok;
+        let all_heard = listener.heard().replies() >= written;
+        if waiting > 0 || !all_heard || stage.twin.waiting() != Waiting::default() {
             quiet_since = Instant::now();
         } else if quiet_since.elapsed() > LOOK_EVERY * 5 {
             return;

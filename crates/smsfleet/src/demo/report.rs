@@ -21,31 +21,40 @@ use crate::{
     output::{self, align_right, figure},
 };
 
-/// How fast the provider took messages, between the first and the last of them.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Pace {
-    first: Option<(Instant, u64)>,
-    last: Option<(Instant, u64)>,
-}
+/// How fast the provider took messages: how many were taken by when.
+#[derive(Debug, Clone, Default)]
+pub struct Pace(Vec<(Instant, u64)>);
+
+/// The last few messages wait for their next attempt while nothing else is sent; the pace of the
+/// mailing is that of the others.
+const STEADY_SHARE: f64 = 0.95;
 
 impl Pace {
     /// Notes how many were taken by now.
     pub fn note(&mut self, now: Instant, accepted: u64) {
-        if accepted > 0 {
-            self.first.get_or_insert((now, accepted));
-        }
-        if self.last.is_none_or(|(_, known)| accepted > known) {
-            self.last = Some((now, accepted));
+        let known = self.0.last().map_or(0, |(_, known)| *known);
+        if accepted > known {
+            self.0.push((now, accepted));
         }
     }
 
-    fn span(&self) -> (Duration, u64) {
-        match (self.first, self.last) {
-            (Some((since, before)), Some((until, after))) => {
-                (until - since, after.saturating_sub(before))
-            }
-            _ => (Duration::ZERO, 0),
-        }
+    /// From the first message to the one that completes this share of all, and how many they are.
+    fn span(&self, share: f64) -> (Duration, u64) {
+        let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else {
+            return (Duration::ZERO, 0);
+        };
+        let wanted = (last.1 as f64 * share) as u64;
+        let until = self
+            .0
+            .iter()
+            .find(|(_, taken)| *taken >= wanted)
+            .unwrap_or(last);
+        (until.0 - first.0, until.1.saturating_sub(first.1))
+    }
+
+    fn per_second(&self, share: f64) -> f64 {
+        let (span, taken) = self.span(share);
+        rounded(taken as f64 / span.as_secs_f64().max(0.001))
     }
 }
 
@@ -66,7 +75,7 @@ pub struct Report {
     pub in_doubt: Vec<Reference>,
     /// From the first message the provider took to the last.
     pub sending_seconds: f64,
-    /// Messages a second in that time.
+    /// Messages a second until 95 % were taken; the others waited for another attempt.
     pub messages_per_second: f64,
     /// What survey and directory services heard.
     pub heard: Heard,
@@ -119,7 +128,6 @@ impl Report {
             })
             .take(IN_DOUBT_SHOWN_MAX)
             .collect();
-        let (span, taken) = pace.span();
         Self {
             balanced: checks.iter().all(Check::holds),
             finished,
@@ -132,8 +140,8 @@ impl Report {
                 .map(|(state, n)| (state.as_str(), n))
                 .collect(),
             in_doubt,
-            sending_seconds: rounded(span.as_secs_f64()),
-            messages_per_second: rounded(taken as f64 / span.as_secs_f64().max(0.001)),
+            sending_seconds: rounded(pace.span(1.0).0.as_secs_f64()),
+            messages_per_second: pace.per_second(STEADY_SHARE),
             heard,
             provider: Provider {
                 slug: "twilio-sms",
@@ -233,13 +241,15 @@ impl Report {
 
     fn sentence(&self) -> String {
         let mut text = format!(
-            "{} rows in {:.1} s ({} msg/s): {} accepted by the provider, {} delivered, {} withheld from people who had opted out.",
+            "{} rows in {:.1} s, {} msg/s until the last were waiting for another attempt: {} accepted by the provider,\n\
+             {} delivered, {} withheld from people who had opted out; {} people said STOP while it ran.",
             figure(self.rows),
             self.sending_seconds,
             figure(self.messages_per_second.round() as u64),
             figure(self.provider.totals.accepted),
             figure(self.of(MessageState::Delivered)),
             figure(self.of(MessageState::Suppressed)),
+            figure(self.provider.stops as u64),
         );
         if !self.in_doubt.is_empty() {
             let names: Vec<String> = self.in_doubt.iter().map(Reference::to_string).collect();
@@ -304,4 +314,21 @@ const MEANINGS: [(MessageState, &str); 14] = [
 
 fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_leaves_out_what_waited_for_another_attempt() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        for (second, accepted) in [(0, 100), (1, 1_100), (2, 2_000), (3, 2_000), (7, 2_010)] {
+            pace.note(start + Duration::from_secs(second), accepted);
+        }
+        assert_eq!(pace.span(1.0), (Duration::from_secs(7), 1_910));
+        assert_eq!(pace.per_second(STEADY_SHARE), 950.0);
+        assert_eq!(Pace::default().span(1.0), (Duration::ZERO, 0));
+    }
 }

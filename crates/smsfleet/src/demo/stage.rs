@@ -162,7 +162,7 @@ fn config(demo: &Demo, ingress_url: &str, token: &str) -> anyhow::Result<Config>
     config.set("control.allow_private_hosts", true);
     config.set("send_worker.allow_private_hosts", true);
     // The twin's 429s say nothing about when, and are decided by chance rather than by load.
-    config.set("send_worker.throttled_rest", "20ms");
+    config.set("send_worker.throttled_rest", "5ms");
     // As many requests as are under way at this rate and latency, twice over.
     let at_once = (demo.rate * demo.latency.as_secs_f64() * 2.0).clamp(100.0, 2_000.0);
     config.set("send_worker.requests_in_flight_max", at_once as i64);

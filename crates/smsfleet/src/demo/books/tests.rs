@@ -3,6 +3,7 @@
 use super::*;
 
 const KEY: u64 = 7;
+const REPLIES: u64 = 3;
 
 fn number(n: u64) -> Msisdn {
     Msisdn::from_u64(33_639_980_000 + n).expect("a number")
@@ -57,10 +58,11 @@ fn honest() -> (Vec<BatchBooks>, AuditReport) {
         Expected::Refused,
         Expected::Text(number(4)),
     ];
-    let audit = AuditReport {
+    let mut audit = AuditReport {
         entries: vec![entry(0, "delivered"), entry(1, "undelivered")],
         ..AuditReport::default()
     };
+    audit.totals.inbound.posts.ok = REPLIES;
     (vec![books(rows, Some(expected))], audit)
 }
 
@@ -81,7 +83,7 @@ fn books(rows: Vec<Row>, expected: Option<Vec<Expected>>) -> BatchBooks {
 fn found(lie: impl FnOnce(&mut BatchBooks, &mut AuditReport)) -> Vec<&'static str> {
     let (mut batches, mut audit) = honest();
     lie(&mut batches[0], &mut audit);
-    examine(&batches, &audit)
+    examine(&batches, &audit, REPLIES)
         .into_iter()
         .filter(|check| !check.holds())
         .map(|check| check.what)
@@ -236,10 +238,19 @@ fn a_doubt_may_be_either_way() {
 fn an_example_never_shows_a_full_number() {
     let (batches, mut audit) = honest();
     audit.entries[0].accepted = 3;
-    let checks = examine(&batches, &audit);
+    let checks = examine(&batches, &audit, REPLIES);
     let text = serde_json::to_string(&checks).expect("plain data");
     assert!(
         text.contains("taken 3 times") && !text.contains("33639980"),
         "{text}"
     );
+}
+
+#[test]
+fn a_reply_that_was_acknowledged_and_never_handed_on_is_found() {
+    let what = "every acknowledged reply was handed on to the platform, once";
+    let lost = found(|_, audit| audit.totals.inbound.posts.ok = REPLIES + 1);
+    assert_eq!(lost, [what]);
+    let invented = found(|_, audit| audit.totals.inbound.posts.ok = REPLIES - 1);
+    assert_eq!(invented, [what]);
 }

@@ -148,6 +148,9 @@ async fn connect_ledger(
 /// How often `/readyz` learns the truth.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
+/// The same while something is missing, so that a start is not made longer.
+const WATCH_MISSING_EVERY: Duration = Duration::from_millis(50);
+
 async fn watch(
     bus: Arc<dyn Bus>,
     ledger: Arc<dyn Ledger>,
@@ -155,8 +158,14 @@ async fn watch(
     redis: Arc<AtomicBool>,
 ) {
     loop {
-        amqp.store(bus.is_ready(), Ordering::Relaxed);
-        redis.store(ledger.ping().await.is_ok(), Ordering::Relaxed);
-        tokio::time::sleep(WATCH_EVERY).await;
+        let ready = (bus.is_ready(), ledger.ping().await.is_ok());
+        amqp.store(ready.0, Ordering::Relaxed);
+        redis.store(ready.1, Ordering::Relaxed);
+        let pause = if ready == (true, true) {
+            WATCH_EVERY
+        } else {
+            WATCH_MISSING_EVERY
+        };
+        tokio::time::sleep(pause).await;
     }
 }

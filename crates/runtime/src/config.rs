@@ -245,7 +245,7 @@ impl Config {
             ConfigError::Invalid {
                 origin: origin.map_or(Origin::Default, |(_, origin)| origin.clone()),
                 key,
-                why: error.into_inner().to_string().trim().replace('\n', " "),
+                why: error.into_inner().message().to_owned(),
             }
         })
     }

@@ -31,6 +31,8 @@ pub enum LogFormat {
 pub fn init(settings: &LogSettings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.filter)
         .map_err(|why| anyhow::anyhow!("`log.filter`: {why}: `{}`", settings.filter))?;
+    // lapin logs messages that come back unroutable with their bodies, which hold numbers and texts.
+    let filter = filter.add_directive("lapin=off".parse()?);
     let registry = tracing_subscriber::registry().with(filter);
     let writer = std::io::stderr;
     match settings.format {
@@ -38,7 +40,11 @@ pub fn init(settings: &LogSettings) -> anyhow::Result<()> {
             .with(fmt::layer().json().flatten_event(true).with_writer(writer))
             .try_init()?,
         LogFormat::Human => registry
-            .with(fmt::layer().with_target(true).with_writer(writer))
+            .with(
+                fmt::layer()
+                    .with_ansi(std::io::IsTerminal::is_terminal(&writer()))
+                    .with_writer(writer),
+            )
             .try_init()?,
     }
     std::panic::set_hook(Box::new(|panic| {

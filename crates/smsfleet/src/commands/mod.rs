@@ -3,6 +3,7 @@
 pub mod connections;
 pub mod dead_letters;
 pub mod distributions;
+pub(crate) mod handover;
 pub mod opt_outs;
 pub mod organizations;
 pub mod providers;

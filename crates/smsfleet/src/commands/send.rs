@@ -7,12 +7,11 @@ use std::{
 
 use anyhow::anyhow;
 use message::{
-    Batch, BatchId, DistributionId, DoubtPolicy, MessageState, Method, Timestamp,
-    batch::RECIPIENTS_MAX,
+    BatchId, DistributionId, DoubtPolicy, MessageState, Method, Timestamp, batch::RECIPIENTS_MAX,
 };
 use serde_json::{Value, json};
 
-use super::{Session, Whose};
+use super::{Session, Whose, handover::Handover};
 use crate::{
     api::Api,
     batches::Mailing,
@@ -83,8 +82,9 @@ impl Send {
             .cut(recipients, region.as_deref(), RECIPIENTS_MAX)
             .or_usage()?;
         let mut answers = Vec::new();
+        let handover = Handover::begin(&session.api, &self.whose, &cut.batches).await?;
         for batch in &cut.batches {
-            let answer = hand_over(&session.api, batch).await?;
+            let answer = handover.hand_over(batch).await?;
             if !session.json {
                 let rows = figure(batch.recipients.len() as u64);
                 output::line(&format!(
@@ -101,7 +101,7 @@ impl Send {
             ))?;
         }
         let outcome = match self.wait {
-            true => Some(self.wait_for_the_end(session, &cut.batches).await?),
+            true => Some(self.wait_for_the_end(session, &handover).await?),
             false => None,
         };
         if session.json {
@@ -134,12 +134,12 @@ impl Send {
     async fn wait_for_the_end(
         &self,
         session: &Session,
-        batches: &[Batch],
+        handover: &Handover<'_>,
     ) -> Result<Value, Failure> {
         let api = &session.api;
         let give_up = tokio::time::Instant::now() + self.wait_max;
         loop {
-            if all_published(api, &self.whose, batches).await? {
+            if handover.all_published().await? {
                 let path = ["distributions", self.distribution.as_str()];
                 let found = api.get(&path, &self.whose.query()).await?;
                 if in_flight(&found) == 0 {
@@ -160,53 +160,7 @@ impl Send {
     }
 }
 
-/// Whether intake has read every batch; one that it refused is an error.
-pub(crate) async fn all_published(
-    api: &Api,
-    whose: &Whose,
-    batches: &[Batch],
-) -> Result<bool, Failure> {
-    for batch in batches {
-        let path = ["batches", batch.batch_id.as_str()];
-        let found = match api.get(&path, &whose.query()).await {
-            Ok(found) => found,
-            // Intake has not come to it yet.
-            Err(Failure::Refused { status: 404, .. }) => return Ok(false),
-            Err(failure) => return Err(failure),
-        };
-        match cell(&found, "state").as_str() {
-            "published" => {}
-            "refused" => return Err(Failure::Failed(anyhow!("{}", refused(&found)))),
-            _ => return Ok(false),
-        }
-    }
-    Ok(true)
-}
-
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Why a batch was refused as a whole.
-fn refused(batch: &Value) -> String {
-    let refusals = batch.get("refusals").and_then(Value::as_array);
-    let why: Vec<String> = refusals
-        .into_iter()
-        .flatten()
-        .map(|refusal| {
-            let cell = |key| cell(refusal, key);
-            format!(
-                "\n  - {} ({}): {}",
-                cell("field"),
-                cell("rule"),
-                cell("detail")
-            )
-        })
-        .collect();
-    format!(
-        "batch {} was refused:{}",
-        cell(batch, "batch_id"),
-        why.concat()
-    )
-}
 
 /// The region by which the organisation's national numbers are read.
 pub(crate) async fn default_region(api: &Api, whose: &Whose) -> Result<Option<String>, Failure> {
@@ -215,27 +169,6 @@ pub(crate) async fn default_region(api: &Api, whose: &Whose) -> Result<Option<St
         .await?;
     Ok(Some(cell(&found, "default_region")).filter(|region| !region.is_empty()))
 }
-
-/// Hands a batch over. While too many wait for intake, it waits too.
-pub(crate) async fn hand_over(api: &Api, batch: &Batch) -> Result<Value, Failure> {
-    let mut waited = Duration::ZERO;
-    loop {
-        return match api.post(&["batches"], &[], batch).await {
-            Err(Failure::Refused { status: 429, .. }) if waited < BACKLOG_WAIT_MAX => {
-                tokio::time::sleep(LOOK_EVERY).await;
-                waited += LOOK_EVERY;
-                continue;
-            }
-            Err(Failure::Unreachable(error)) => Err(Failure::Unreachable(error.context(format!(
-                "batch {}: repeat the command, nobody is texted twice",
-                batch.batch_id
-            )))),
-            answered => answered,
-        };
-    }
-}
-
-const BACKLOG_WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// The counts by state in a distribution's answer.
 pub(crate) fn counts(distribution: &Value) -> Vec<(MessageState, u64)> {

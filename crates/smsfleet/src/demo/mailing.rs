@@ -22,10 +22,7 @@ use super::{
 };
 use crate::{
     batches::Mailing,
-    commands::{
-        Whose,
-        send::{all_published, hand_over},
-    },
+    commands::{Whose, handover::Handover},
     exit::{Failure, OrUsage as _},
     output::figure,
 };
@@ -75,12 +72,18 @@ pub async fn play(
         },
         demo.rate
     ));
+    let whose = Whose {
+        organization: stage.organization.clone(),
+    };
+    let api = stage.api.clone();
+    let handover = Handover::begin(&api, &whose, &cut.batches).await?;
     for batch in &cut.batches {
-        hand_over(&stage.api, batch).await?;
+        handover.hand_over(batch).await?;
     }
     let watch = Watch {
         rows,
         batches: &cut.batches,
+        handover: &handover,
         doubts: demo.doubt_rate > 0.0,
         timeout: demo.timeout.unwrap_or_else(|| patience(demo, rows)),
     };
@@ -159,6 +162,7 @@ fn patience(demo: &Demo, rows: u64) -> Duration {
 struct Watch<'a> {
     rows: u64,
     batches: &'a [Batch],
+    handover: &'a Handover<'a>,
     doubts: bool,
     timeout: Duration,
 }
@@ -173,9 +177,6 @@ impl Watch<'_> {
         display: &Display,
     ) -> Result<(bool, Pace), Failure> {
         let keys: Vec<BatchKey> = self.batches.iter().map(own_key).collect();
-        let whose = Whose {
-            organization: stage.organization.clone(),
-        };
         let started = Instant::now();
         let mut progress = display.start(self.rows);
         let mut pace = Pace::default();
@@ -189,7 +190,7 @@ impl Watch<'_> {
             if standing != moved.1 {
                 moved = (now, standing);
             }
-            published = published || all_published(&stage.api, &whose, self.batches).await?;
+            published = published || self.handover.all_published().await?;
             people.write(&standing, &stage.twin).await?;
             let idle = stage.twin.waiting() == Waiting::default() && now - moved.0 > QUIET_FOR;
             let only_doubts =

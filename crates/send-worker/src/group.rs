@@ -15,7 +15,7 @@ use message::{
     chunk::ChunkRow,
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
-use providers::{MtMessage, RejectReason, SubmitOutcome};
+use providers::{RejectReason, SubmitOutcome};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +23,8 @@ use crate::{
     Shared,
     patience::{until_done, until_ok},
     policy::{self, Then, Verdict},
+    request::{Answered, request},
     run::{Again, Open},
-    submit::NoAnswer,
 };
 
 /// How long answers may wait for their neighbours before they are settled without them.
@@ -49,9 +49,6 @@ pub(crate) struct Group {
     pub(crate) scope: String,
     pub(crate) rows: Vec<ChunkRow>,
 }
-
-/// A row with what its submit came to.
-type Answered = (ChunkRow, SubmitOutcome);
 
 impl Group {
     /// Runs to its end; `stop` is only heeded while nothing has been claimed. `slots` has one for
@@ -165,7 +162,11 @@ impl Group {
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let slot = slots.split(1);
-            let request = self.request(rows.by_ref().take(per_request).collect());
+            let request = request(
+                &self.shared,
+                &self.open,
+                rows.by_ref().take(per_request).collect(),
+            );
             requests.push(async move {
                 let answered = request.await;
                 drop(slot); // as soon as this request is through, whatever its neighbours do
@@ -195,96 +196,6 @@ impl Group {
             }
             self.conclude(std::mem::take(&mut answered), leftover).await;
         }
-    }
-
-    /// One HTTP request for one or more rows.
-    async fn request(&self, rows: Vec<ChunkRow>) -> Vec<Answered> {
-        let (shared, open) = (&self.shared, &self.open);
-        let validity = open.chunk.expires_at.since(now());
-        let texts: Vec<Result<String, message::template::MissingField>> = rows
-            .iter()
-            .map(|row| {
-                let mut text = String::new();
-                open.template.render(&row.fields, &mut text).map(|()| text)
-            })
-            .collect();
-        let messages: Vec<MtMessage<'_>> = rows
-            .iter()
-            .zip(&texts)
-            .filter_map(|(row, text)| {
-                let text = text.as_deref().ok()?;
-                Some(MtMessage {
-                    reference: self.reference(row.row),
-                    to: row.to,
-                    text,
-                    validity,
-                })
-            })
-            .collect();
-        let started = Instant::now();
-        let mut outcomes = if messages.is_empty() {
-            Vec::new()
-        } else {
-            match open
-                .provider
-                .build_request(&open.connection, &messages, &shared.public_url)
-            {
-                Err(error) => {
-                    tracing::error!(connection = %open.connection.id, "{error}");
-                    vec![
-                        SubmitOutcome::AccountRefused {
-                            code: "unsendable".into()
-                        };
-                        messages.len()
-                    ]
-                }
-                Ok(request) => {
-                    shared.metrics.requests_in_flight.inc();
-                    let answer = shared.submit.submit(request).await;
-                    shared.metrics.requests_in_flight.dec();
-                    match answer {
-                        Ok(response) => open.provider.read_response(&messages, &response),
-                        Err(NoAnswer::NotSent(code)) => {
-                            vec![SubmitOutcome::Transient { code: code.into() }; messages.len()]
-                        }
-                        Err(NoAnswer::Unknown(code)) => {
-                            vec![SubmitOutcome::InDoubt { code: code.into() }; messages.len()]
-                        }
-                    }
-                }
-            }
-        };
-        let slug = open.provider.slug();
-        shared
-            .metrics
-            .submit_seconds
-            .with_label_values(&[slug])
-            .observe(started.elapsed().as_secs_f64());
-        for outcome in &outcomes {
-            shared
-                .metrics
-                .submits
-                .with_label_values(&[slug, outcome.class()])
-                .inc();
-        }
-        // Rows whose text could not be rendered take their place in between.
-        let mut given = outcomes.drain(..);
-        rows.into_iter()
-            .zip(texts)
-            .map(|(row, text)| {
-                let outcome = match text {
-                    // A provider that answers for fewer messages than it got leaves doubt.
-                    Ok(_) => given.next().unwrap_or(SubmitOutcome::InDoubt {
-                        code: "answer_incomplete".into(),
-                    }),
-                    Err(_) => SubmitOutcome::Rejected {
-                        reason: RejectReason::Other,
-                        code: "missing_field".into(),
-                    },
-                };
-                (row, outcome)
-            })
-            .collect()
     }
 
     /// Settles and tells what became of rows, and notes what is left to do for them.

@@ -3,7 +3,7 @@
 //!
 //! - [`roster`] learns which queues exist and keeps a lane per connection;
 //! - [`lane`] takes turns between the queues of one connection, paces, and launches groups of rows;
-//! - [`group`] is the hot part: claim, render, send, settle, tell;
+//! - [`group`] is the hot part: claim, send, settle, tell; [`request`] is one HTTP request of it;
 //! - [`run`] follows one chunk from its delivery to its ack;
 //! - [`submit`] is the HTTP client, [`pacing`] the limit, [`policy`] what an outcome means.
 
@@ -14,6 +14,7 @@ mod metrics;
 mod pacing;
 mod patience;
 mod policy;
+mod request;
 mod roster;
 mod run;
 mod settings;

@@ -71,9 +71,23 @@ impl Groups {
         let judged = self
             .judge(&name, callback, &inbound, number, matched.as_ref())
             .await?;
+        let mut out = Vec::new();
+        if let Some(change) = &judged.began {
+            if taken.parked == 0 {
+                let word = news::word(change.kind);
+                self.metrics.opt_outs.with_label_values(&[word]).inc();
+            }
+            let distribution = matched
+                .as_ref()
+                .map(|matched| &matched.batch.distribution_id);
+            out.push(news::opt_out(change.clone(), distribution, Some(&name)));
+        }
         if matched.is_none() && number.is_some() && taken.parked == 0 {
             count("parked");
+            // The change is told before the wait, and once more after it with the distribution: a
+            // START that comes in between would otherwise be all that anybody hears.
             return Ok(Handled {
+                out,
                 parked: true,
                 ..Handled::default()
             });
@@ -87,17 +101,6 @@ impl Groups {
             .keywords
             .with_label_values(&[keyword_word(judged.keyword)])
             .inc();
-        let mut out = Vec::new();
-        if let Some(change) = &judged.began {
-            self.metrics
-                .opt_outs
-                .with_label_values(&[news::word(change.kind)])
-                .inc();
-            let distribution = matched
-                .as_ref()
-                .map(|matched| &matched.batch.distribution_id);
-            out.push(news::opt_out(change.clone(), distribution, Some(&name)));
-        }
         if let Some(number) = number {
             let answer = self.answer(
                 &name,

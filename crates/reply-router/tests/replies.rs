@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use bus::{Bus, queue};
-use message::event::Keyword;
+use message::{event::Keyword, opt_out::OptOutKind};
 use support::*;
 
 #[tokio::test]
@@ -95,7 +95,21 @@ async fn a_reply_to_nothing_is_told_as_unmatched_after_a_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_that_answers_nothing_holds_before_it_waits_and_is_told_and_confirmed_after() {
+async fn a_stop_is_told_even_if_a_start_comes_while_it_waits_for_its_message() {
+    let mut world = World::new().await;
+    let running = world.start();
+    world.publish(vec![inbound("SM1", SHORT, "STOP")]).await;
+    assert_eq!(world.opt_out().await.change.kind, OptOutKind::OptOut);
+    world.publish(vec![inbound("SM2", SHORT, "START")]).await;
+    assert_eq!(world.opt_out().await.change.kind, OptOutKind::OptIn);
+    world.reply().await;
+    world.reply().await;
+    assert!(!world.is_out("ORG_1", ANA).await);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_answers_nothing_holds_and_is_told_before_it_waits_and_is_confirmed_after() {
     let mut world = World::new().await;
     let running = world.start();
     world.publish(vec![inbound("SM1", SHORT, "STOP")]).await;

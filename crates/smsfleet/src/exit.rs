@@ -45,9 +45,24 @@ impl Failure {
         }
     }
 
+    /// Whether only the reader of standard output went away (`smsfleet sample | head`).
+    fn is_closed_pipe(&self) -> bool {
+        let Self::Failed(error) = self else {
+            return false;
+        };
+        let closed = std::io::ErrorKind::BrokenPipe;
+        error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+            .any(|cause| cause.kind() == closed)
+    }
+
     /// Says it on standard error and gives the code to end with.
     #[must_use]
     pub fn end(self) -> ExitCode {
+        if self.is_closed_pipe() {
+            return ExitCode::SUCCESS;
+        }
         match &self {
             Self::Failed(error) | Self::Usage(error) | Self::Unreachable(error) => {
                 eprintln!("smsfleet: {error:#}");

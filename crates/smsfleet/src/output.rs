@@ -33,12 +33,17 @@ pub fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If standard output is closed.
-pub fn line(text: &str) -> anyhow::Result<()> {
+pub fn line(line: &str) -> anyhow::Result<()> {
+    text(format!("{line}\n").as_bytes())
+}
+
+/// Prints bytes as they are.
+///
+/// # Errors
+/// If standard output is closed.
+pub fn text(bytes: &[u8]) -> anyhow::Result<()> {
     use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.write_all(b"\n")?;
-    Ok(())
+    Ok(std::io::stdout().lock().write_all(bytes)?)
 }
 
 /// `12,345`.

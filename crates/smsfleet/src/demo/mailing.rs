@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use bus::queue;
 use ledger::{Counts, Ledger};
-use message::{Batch, BatchId, BatchKey, DistributionId, DoubtPolicy, Method, Msisdn};
-use provider_sim::{RunningTwin, Waiting};
+use message::{Batch, BatchId, BatchKey, DistributionId, DoubtPolicy, Method};
+use provider_sim::Waiting;
 use serde_json::json;
 
 use super::{
@@ -14,11 +14,13 @@ use super::{
     audience::Audience,
     books,
     evidence::{self, own_key},
-    expect::{Expected, expect},
+    expect::expect,
     heard::Listener,
+    pace::Pace,
+    people::People,
     progress::{Display, Standing},
-    report::{Pace, Report},
-    stage::{SENDER, Stage},
+    report::Report,
+    stage::Stage,
 };
 use crate::{
     batches::Mailing,
@@ -89,9 +91,13 @@ pub async fn play(
     };
     let mut people = People::who_change_their_minds(&expected);
     let (finished, pace) = watch.until_the_end(stage, &mut people, display).await?;
-    let quiet = tokio::time::timeout(REPLIES_WITHIN, silence(stage, &listener))
-        .await
-        .is_ok();
+    let finished = finished
+        && tokio::time::timeout(REPLIES_WITHIN, silence(stage, &listener))
+            .await
+            .is_ok();
+    if !finished {
+        stage.freeze().await?;
+    }
     if !listener.is_whole() {
         return Err(Failure::Failed(anyhow!(
             "a subscription to replies or events ended"
@@ -101,11 +107,11 @@ pub async fn play(
         evidence::collect(&*stage.ledger, &stage.organization, &cut.batches, expected).await?;
     let audit = stage.twin.audit();
     let heard = listener.heard();
-    let checks = books::examine(&batches, &audit, heard.replies());
+    let checks = books::examine(&batches, &audit, heard.replies(), finished);
     Ok(Report::new(
         demo,
         cut.left_out,
-        finished && quiet,
+        finished,
         &batches,
         &audit,
         heard,
@@ -205,7 +211,7 @@ impl Watch<'_> {
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-                error = stage.fleet.failed() => return Err(error.into()),
+                error = stage.failed() => return Err(error.into()),
             }
         }
     }
@@ -240,75 +246,5 @@ async fn silence(stage: &Stage, listener: &Listener) {
             return;
         }
         tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// People who say STOP although this mailing has not reached them yet: those whom a prefetched
-/// message must not reach any more. The first of them changes their mind again.
-struct People {
-    stops: Vec<Msisdn>,
-    said_stop: usize,
-    said_start: bool,
-}
-
-/// When the first and the last of them write, as a share of the rows the provider has taken.
-const FIRST_STOP_AT: f64 = 0.1;
-const LAST_STOP_AT: f64 = 0.5;
-const START_AT: f64 = 0.3;
-
-impl People {
-    /// A few from the last third of the mailing.
-    fn who_change_their_minds(expected: &[Vec<Expected>]) -> Self {
-        let texted: Vec<Msisdn> = expected
-            .iter()
-            .flatten()
-            .filter_map(|row| match row {
-                Expected::Text(number) => Some(*number),
-                Expected::Withheld(_) | Expected::Refused => None,
-            })
-            .collect();
-        let last = &texted[texted.len() - texted.len() / 3..];
-        let count = (texted.len() / 500).clamp(1, 20).min(last.len());
-        let step = last.len().checked_div(count).unwrap_or(1).max(1);
-        Self {
-            stops: last.iter().step_by(step).take(count).copied().collect(),
-            said_stop: 0,
-            said_start: false,
-        }
-    }
-
-    /// Lets those write whose time has come.
-    async fn write(&mut self, standing: &Standing, twin: &RunningTwin) -> anyhow::Result<()> {
-        let share = standing.accepted as f64 / standing.rows.max(1) as f64;
-        let step = (LAST_STOP_AT - FIRST_STOP_AT) / self.stops.len().max(1) as f64;
-        while let Some(number) = self.stops.get(self.said_stop)
-            && share >= FIRST_STOP_AT + step * self.said_stop as f64
-        {
-            twin.send_inbound(&number.e164(), SENDER, "STOP").await?;
-            self.said_stop += 1;
-        }
-        if let Some(first) = self.stops.first()
-            && !self.said_start
-            && share >= START_AT
-        {
-            twin.send_inbound(&first.e164(), SENDER, "START").await?;
-            self.said_start = true;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn those_who_change_their_minds_are_late_in_the_mailing() {
-        let number = |n: u64| Msisdn::from_u64(33_639_980_000 + n).expect("a number");
-        let expected: Vec<_> = (0..3_000).map(|n| Expected::Text(number(n))).collect();
-        let people = People::who_change_their_minds(&[expected]);
-        assert_eq!(people.stops.len(), 6);
-        assert!(people.stops.iter().all(|who| *who >= number(2_000)));
-        assert!(People::who_change_their_minds(&[]).stops.is_empty());
     }
 }

@@ -3,10 +3,13 @@
 
 mod audience;
 mod books;
+mod check;
 mod evidence;
 mod expect;
 mod heard;
 mod mailing;
+mod pace;
+mod people;
 mod progress;
 mod report;
 mod stage;
@@ -23,7 +26,7 @@ use crate::{
 };
 use audience::Audience;
 #[cfg(test)]
-use books::Check;
+use check::Check;
 use progress::Display;
 #[cfg(test)]
 use report::Report;
@@ -102,7 +105,7 @@ impl Demo {
             }
         };
         report.print(json)?;
-        if self.stay {
+        if self.stay && stage.is_running() {
             display.say(&stage.urls());
             stop.cancelled().await;
         }
@@ -157,7 +160,9 @@ pub fn print_sample(seed: u64, recipients: u32) -> Result<(), Failure> {
             output::figure(crate::sample::reserved() as u64)
         );
     }
-    Ok(Sample::generate(seed, count).write_csv(std::io::stdout().lock())?)
+    let mut csv = Vec::new();
+    Sample::generate(seed, count).write_csv(&mut csv)?;
+    Ok(output::text(&csv)?)
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ pub struct Stage {
     pub bus: Arc<dyn Bus>,
     /// The ledger, for reading the books.
     pub ledger: Arc<dyn Ledger>,
-    /// The services.
-    pub fleet: Fleet,
+    /// The services, until they were drained.
+    fleet: Option<Fleet>,
     /// The provider.
     pub twin: RunningTwin,
     /// The public door.
@@ -99,7 +99,7 @@ impl Stage {
         Ok(Self {
             bus,
             ledger,
-            fleet,
+            fleet: Some(fleet),
             twin,
             api,
             organization,
@@ -119,12 +119,41 @@ impl Stage {
         text
     }
 
+    /// Whether the services are at work.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.fleet.is_some()
+    }
+
+    /// Waits for a service to end although nobody asked it to.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        match &mut self.fleet {
+            Some(fleet) => fleet.failed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops every service and leaves the books as they are: while messages move, two books can
+    /// not be compared.
+    ///
+    /// # Errors
+    /// If a service does not drain.
+    pub async fn freeze(&mut self) -> anyhow::Result<()> {
+        match self.fleet.take() {
+            Some(fleet) => fleet.drain().await,
+            None => Ok(()),
+        }
+    }
+
     /// Drains the fleet and stops the twin.
     ///
     /// # Errors
     /// If a service does not drain.
     pub async fn strike(self) -> anyhow::Result<()> {
-        let drained = self.fleet.drain().await;
+        let drained = match self.fleet {
+            Some(fleet) => fleet.drain().await,
+            None => Ok(()),
+        };
         self.twin.stop().await;
         self.bus.close().await;
         drained

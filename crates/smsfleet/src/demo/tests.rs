@@ -83,6 +83,19 @@ async fn doubts_that_were_asked_for_are_counted_and_nobody_is_texted_twice() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_out_of_time_says_so_and_its_books_still_balance() {
+    let arguments = ["--recipients", "300", "--rate", "50", "--timeout", "1s"];
+    let report = play(&demo(&arguments)).await;
+    let text = serde_json::to_string_pretty(&report).expect("plain data");
+    assert!(report.balanced && !report.finished, "{text}");
+    assert!(report.states["queued"] > 0, "{text}");
+    assert_eq!(
+        report.verdict().err().map(|failure| failure.code()),
+        Some(1)
+    );
+}
+
 #[test]
 fn a_wrong_check_ends_with_five_even_if_the_run_did_not_finish() {
     let wrong = Check {
@@ -100,7 +113,7 @@ fn a_wrong_check_ends_with_five_even_if_the_run_did_not_finish() {
             &[],
             &audit,
             heard::Heard::default(),
-            report::Pace::default(),
+            pace::Pace::default(),
             checks,
         )
     };

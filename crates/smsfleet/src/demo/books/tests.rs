@@ -83,7 +83,7 @@ fn books(rows: Vec<Row>, expected: Option<Vec<Expected>>) -> BatchBooks {
 fn found(lie: impl FnOnce(&mut BatchBooks, &mut AuditReport)) -> Vec<&'static str> {
     let (mut batches, mut audit) = honest();
     lie(&mut batches[0], &mut audit);
-    examine(&batches, &audit, REPLIES)
+    examine(&batches, &audit, REPLIES, true)
         .into_iter()
         .filter(|check| !check.holds())
         .map(|check| check.what)
@@ -238,7 +238,7 @@ fn a_doubt_may_be_either_way() {
 fn an_example_never_shows_a_full_number() {
     let (batches, mut audit) = honest();
     audit.entries[0].accepted = 3;
-    let checks = examine(&batches, &audit, REPLIES);
+    let checks = examine(&batches, &audit, REPLIES, true);
     let text = serde_json::to_string(&checks).expect("plain data");
     assert!(
         text.contains("taken 3 times") && !text.contains("33639980"),
@@ -253,4 +253,18 @@ fn a_reply_that_was_acknowledged_and_never_handed_on_is_found() {
     assert_eq!(lost, [what]);
     let invented = found(|_, audit| audit.totals.inbound.posts.ok = REPLIES - 1);
     assert_eq!(invented, [what]);
+}
+
+#[test]
+fn an_unfinished_run_may_be_behind_the_provider_and_never_ahead() {
+    let wrong = |here, there: &str, heard| {
+        let (mut batches, mut audit) = honest();
+        put(&mut batches[0], 0, here);
+        audit.entries[0].status = Some(there.to_owned());
+        let checks = examine(&batches, &audit, heard, false);
+        checks.iter().filter(|check| !check.holds()).count()
+    };
+    assert_eq!(wrong(MessageState::Accepted, "delivered", REPLIES - 1), 0);
+    assert_eq!(wrong(MessageState::Delivered, "sent", REPLIES), 1);
+    assert_eq!(wrong(MessageState::Accepted, "delivered", REPLIES + 1), 1);
 }

@@ -5,10 +5,10 @@ local now = offset(ARGV[1])
 
 local function reopen(_, row)
   local given_up = row.state == FAILED and string.sub(row.code, 1, #GIVEN_UP) == GIVEN_UP
-  if not given_up then return 'U', false end
+  if not given_up then return 'U', true end
   row.attempt, row.connection, row.claimed = 0, 0, 0
   move(row, cancelled and CANCELLED or QUEUED, '', now)
-  return 'C', false
+  return 'C', true
 end
 
 for bucket = 2, #KEYS do

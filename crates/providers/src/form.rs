@@ -29,6 +29,8 @@ pub struct Field {
     pub secret: bool,
     /// Whether it must be filled in.
     pub required: bool,
+    /// Whether it is kept as typed: else white space around it is taken off.
+    pub as_typed: bool,
     /// Where to find it and what it looks like.
     pub hint: &'static str,
     /// `Err` with what is expected.
@@ -56,7 +58,7 @@ pub struct Filled {
 }
 
 impl Form {
-    /// Checks `sender` and `values` against the table, trimmed; empty values count as left out.
+    /// Checks `sender` and `values` against the table; empty values count as left out.
     ///
     /// # Errors
     /// Every fault, in the order of the table; keys that the table does not have come last.
@@ -75,7 +77,8 @@ impl Form {
         let mut fields = BTreeMap::new();
         let mut secrets = BTreeMap::new();
         for field in self.fields {
-            let value = values.get(field.key).map_or("", |value| value.trim());
+            let value = values.get(field.key).map_or("", String::as_str);
+            let value = if field.as_typed { value } else { value.trim() };
             if value.is_empty() {
                 if field.required {
                     fault(field.key, field.hint);

@@ -2,15 +2,38 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 
 /// The keyed digests that providers name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Algorithm {
+    HmacMd5,
     HmacSha1,
     HmacSha256,
+    HmacSha384,
+    HmacSha512,
+}
+
+/// The digest of `signed` under `key`.
+pub(crate) fn hmac(algorithm: Algorithm, key: &[u8], signed: &[u8]) -> Vec<u8> {
+    fn digest<M: Mac + KeyInit>(key: &[u8], signed: &[u8]) -> Vec<u8> {
+        <M as KeyInit>::new_from_slice(key)
+            .expect("HMAC takes keys of every length")
+            .chain_update(signed)
+            .finalize()
+            .into_bytes()
+            .to_vec()
+    }
+    match algorithm {
+        Algorithm::HmacMd5 => digest::<Hmac<Md5>>(key, signed),
+        Algorithm::HmacSha1 => digest::<Hmac<Sha1>>(key, signed),
+        Algorithm::HmacSha256 => digest::<Hmac<Sha256>>(key, signed),
+        Algorithm::HmacSha384 => digest::<Hmac<Sha384>>(key, signed),
+        Algorithm::HmacSha512 => digest::<Hmac<Sha512>>(key, signed),
+    }
 }
 
 /// Whether `signature` is the standard base64, with padding, of the digest of `signed` under `key`.
@@ -20,32 +43,23 @@ pub(crate) fn is_base64_of(
     key: &str,
     signed: &[u8],
 ) -> bool {
-    let expected = match algorithm {
-        Algorithm::HmacSha1 => STANDARD.encode(digest::<Hmac<Sha1>>(key, signed)),
-        Algorithm::HmacSha256 => STANDARD.encode(digest::<Hmac<Sha256>>(key, signed)),
-    };
-    is_equal(signature, &expected)
+    let expected = STANDARD.encode(hmac(algorithm, key.as_bytes(), signed));
+    is_equal(signature.as_bytes(), expected.as_bytes())
 }
 
 /// Whether `hash` is the lower-case hexadecimal SHA-256 of `body`.
 pub(crate) fn is_hex_sha256_of(hash: &str, body: &[u8]) -> bool {
-    let expected: String = Sha256::digest(body)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    is_equal(hash, &expected)
+    is_equal(hash.as_bytes(), hex(&Sha256::digest(body)).as_bytes())
 }
 
-fn is_equal(given: &str, expected: &str) -> bool {
-    given.as_bytes().ct_eq(expected.as_bytes()).into()
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn digest<M: Mac + KeyInit>(key: &str, signed: &[u8]) -> impl AsRef<[u8]> {
-    <M as KeyInit>::new_from_slice(key.as_bytes())
-        .expect("HMAC takes keys of every length")
-        .chain_update(signed)
-        .finalize()
-        .into_bytes()
+/// Whether both are the same; only their lengths show in the time it takes.
+pub(crate) fn is_equal(given: &[u8], expected: &[u8]) -> bool {
+    given.ct_eq(expected).into()
 }
 
 #[cfg(test)]

@@ -9,21 +9,22 @@
 //! - `429` was certainly not taken. `408` and every `5xx` may have been, whatever their body says.
 //! - Twilio answers STOP, START and HELP by itself and still hands them on to us.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use message::{Connection, Sender, Timestamp};
 use serde::Deserialize;
 
 use crate::{
-    CallbackAnswer, CallbackKind, CallbackRefused, Capabilities, Form, Malformed, MtMessage,
-    Provider, Reading, SubmitOutcome, Unsendable, Verified, callback_path,
-    retry_after::retry_after,
+    AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, Provider, Reading, RefusedCallback,
+    StatusLookUp, Submission, SubmitClass, SubmitMode, SubmitOutcome, Unsendable, Verified, basic,
+    callback_path, retry_after::retry_after,
 };
 
 mod callback;
 mod codes;
 mod form;
+mod look_up;
 
 use codes::{Meaning, submit_code, submit_status};
 
@@ -43,15 +44,24 @@ const VALIDITY_SECONDS_MAX: u64 = 36_000;
 
 static CAPABILITIES: Capabilities = Capabilities {
     messages_per_request: 1,
-    echoes_reference: true,
+    answers_by: AnswersBy::One,
+    reference_echo: Echo::CallbackUrl,
     receipts_per_part: false,
+    inbound_in_parts: false,
+    repeat_is_safe: false,
     status_look_up: true,
+    lifts_opt_outs: false,
     answers_keywords: true,
     // Ours: Twilio queues what its sender can not send at once (one segment a second for a US long
     // code), so this only bounds how fast that queue of ten hours fills.
     segments_per_second: 10.0,
     callback_methods: &["POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
+    callback_slugs: &[SLUG],
+    refused_callback: RefusedCallback {
+        status: 403,
+        asks_for_basic: false,
+    },
 };
 
 impl Provider for Twilio {
@@ -67,56 +77,68 @@ impl Provider for Twilio {
         &form::FORM
     }
 
+    fn access_tokens(&self) -> Option<&'static dyn AccessTokens> {
+        None
+    }
+
+    fn status_look_up(&self) -> Option<&'static dyn StatusLookUp> {
+        Some(&look_up::LookUp)
+    }
+
+    fn messages_per_request(&self, _connection: &Connection) -> usize {
+        CAPABILITIES.messages_per_request
+    }
+
+    fn check_message(
+        &self,
+        _connection: &Connection,
+        _message: &MtMessage<'_>,
+    ) -> Result<(), LocalRefusal> {
+        Ok(()) // Twilio refuses one message at a time, and knows better what it takes.
+    }
+
     fn build_request(
         &self,
         connection: &Connection,
-        messages: &[MtMessage<'_>],
-        public_url: &str,
+        submission: &Submission<'_>,
     ) -> Result<Request<Bytes>, Unsendable> {
-        let [message] = messages else {
+        let [message] = submission.messages else {
             return Err(Unsendable::Count {
-                given: messages.len(),
+                given: submission.messages.len(),
                 max: CAPABILITIES.messages_per_request,
             });
         };
-        let unsendable = |why| Unsendable::Connection {
-            connection: connection.id.clone(),
-            why,
-        };
-        let account_sid = connection.field("account_sid");
-        let auth_token = connection
-            .secret("auth_token")
-            .ok_or_else(|| unsendable("it has no auth token"))?
-            .reveal();
-        let credentials = STANDARD.encode(format!("{account_sid}:{auth_token}"));
-        let mut authorization = HeaderValue::try_from(format!("Basic {credentials}"))
-            .map_err(|_| unsendable("its credentials do not make a header"))?;
-        authorization.set_sensitive(true); // `Debug` of the request does not print it.
-        Request::post(messages_url(connection))
-            .header(header::AUTHORIZATION, authorization)
+        Request::post(messages_url(connection, ".json"))
+            .header(header::AUTHORIZATION, authorization(connection)?)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
-            .body(submit_form(connection, message, public_url).into())
-            .map_err(|_| unsendable("its base URL or account SID does not make a URL"))
+            .body(submit_form(connection, message, submission.public_url).into())
+            .map_err(|_| {
+                unsendable(
+                    connection,
+                    "its base URL or account SID does not make a URL",
+                )
+            })
     }
 
     fn read_response(
         &self,
         messages: &[MtMessage<'_>],
+        _mode: SubmitMode,
         response: &Response<Bytes>,
-    ) -> Vec<SubmitOutcome> {
-        vec![outcome(response); messages.len()]
+    ) -> Answer {
+        Answer::all(messages.len(), outcome(response))
     }
 
     fn verify_callback<'a>(
         &self,
-        connection: &Connection,
+        connection: &'a Connection,
         callback: &'a Request<Bytes>,
         public_urls: &[String],
         _now: Timestamp, // Nothing in a callback says when it was signed.
     ) -> Result<Verified<'a>, CallbackRefused> {
         callback::verify(connection, callback, public_urls)?;
-        Ok(Verified::already(callback))
+        Ok(Verified::by(connection, callback))
     }
 
     fn read_callback(
@@ -146,13 +168,29 @@ impl Provider for Twilio {
 
 // === Build: section 2 ===
 
-fn messages_url(connection: &Connection) -> String {
+/// `rest` goes behind `Messages`: `.json`, or a message's own path.
+fn messages_url(connection: &Connection, rest: &str) -> String {
     let base = match connection.field("base_url") {
         "" => API,
         base => base.trim_end_matches('/'),
     };
     let account_sid = connection.field("account_sid");
-    format!("{base}/2010-04-01/Accounts/{account_sid}/Messages.json")
+    format!("{base}/2010-04-01/Accounts/{account_sid}/Messages{rest}")
+}
+
+fn authorization(connection: &Connection) -> Result<HeaderValue, Unsendable> {
+    let auth_token = connection
+        .secret("auth_token")
+        .ok_or_else(|| unsendable(connection, "it has no auth token"))?;
+    basic::authorization(connection.field("account_sid"), auth_token.reveal())
+        .ok_or_else(|| unsendable(connection, "its credentials do not make a header"))
+}
+
+fn unsendable(connection: &Connection, why: &'static str) -> Unsendable {
+    Unsendable::Connection {
+        connection: connection.id.clone(),
+        why,
+    }
 }
 
 fn submit_form(connection: &Connection, message: &MtMessage<'_>, public_url: &str) -> String {
@@ -182,35 +220,28 @@ fn submit_form(connection: &Connection, message: &MtMessage<'_>, public_url: &st
 fn outcome(response: &Response<Bytes>) -> SubmitOutcome {
     let status = response.status();
     if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-        return SubmitOutcome::InDoubt {
-            code: format!("http_{}", status.as_u16()),
-        };
+        return SubmitOutcome::in_doubt(format!("http_{}", status.as_u16()));
     }
     if status.is_success() {
         return match serde_json::from_slice::<Submitted>(response.body()) {
-            Ok(Submitted { sid }) if !sid.is_empty() => SubmitOutcome::Accepted {
-                provider_message_id: sid,
-            },
-            _ => SubmitOutcome::InDoubt {
-                code: "unreadable_answer".to_owned(),
-            },
+            Ok(Submitted { sid }) if !sid.is_empty() => SubmitOutcome::accepted(sid),
+            _ => SubmitOutcome::in_doubt("unreadable_answer"),
         };
     }
     let code = serde_json::from_slice::<Refused>(response.body()).map_or(0, |body| body.code);
-    let meaning = submit_code(code).unwrap_or_else(|| submit_status(status.as_u16()));
+    let class = match submit_code(code).unwrap_or_else(|| submit_status(status.as_u16())) {
+        Meaning::Rejected(reason) => SubmitClass::Rejected(reason),
+        Meaning::AccountRefused => SubmitClass::AccountRefused,
+        Meaning::Throttled => SubmitClass::Throttled {
+            retry_after: retry_after(response.headers()),
+        },
+        Meaning::InDoubt => SubmitClass::DOUBT,
+    };
     let code = match code {
         0 => format!("http_{}", status.as_u16()),
         code => code.to_string(),
     };
-    match meaning {
-        Meaning::Rejected(reason) => SubmitOutcome::Rejected { reason, code },
-        Meaning::AccountRefused => SubmitOutcome::AccountRefused { code },
-        Meaning::Throttled => SubmitOutcome::Throttled {
-            retry_after: retry_after(response.headers()),
-            code,
-        },
-        Meaning::InDoubt => SubmitOutcome::InDoubt { code },
-    }
+    SubmitOutcome::new(class, code)
 }
 
 // === Wire format ===

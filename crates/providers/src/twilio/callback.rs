@@ -2,12 +2,14 @@
 //! Source: `shared/providers/twilio.md`, sections 6 to 8.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
-use message::{Connection, MessageState, Msisdn, event::Keyword, opt_out::OptOutKind};
+use http::{HeaderMap, Request};
+use message::{Connection, Msisdn, event::Keyword, opt_out::OptOutKind};
 
 use super::codes::{OPTED_OUT, VALIDITY_EXPIRED, Word, status_word};
 use crate::{
-    CallbackKind, CallbackRefused, Inbound, Malformed, ProviderOptOut, Reading, Receipt,
+    CallbackKind, CallbackRefused, Inbound, Malformed, OptOutScope, ProviderOptOut, Reading,
+    Receipt, ReceiptStatus,
+    checks::with_plus,
     parameters::{Parameters, is_form},
     signature::{Algorithm, is_base64_of, is_hex_sha256_of},
 };
@@ -22,11 +24,6 @@ pub(super) fn verify(
     callback: &Request<Bytes>,
     public_urls: &[String],
 ) -> Result<(), CallbackRefused> {
-    if callback.method() != Method::POST {
-        return Err(CallbackRefused::UnknownScheme {
-            why: "method is not POST",
-        });
-    }
     let signature = text_of(callback.headers(), SIGNATURE)
         .filter(|signature| !signature.is_empty())
         .ok_or(CallbackRefused::Unsigned { header: SIGNATURE })?;
@@ -177,7 +174,7 @@ pub(super) fn read(
 /// Customers paste URLs into the wrong field. A receipt read as an inbound message would be an
 /// empty reply from our own number.
 fn is_receipt(form: &Parameters<'_>) -> bool {
-    let outbound = |word| matches!(status_word(word), Word::State(_));
+    let outbound = |word| matches!(status_word(word), Word::Status(_));
     form.values("MessageStatus").any(outbound) && form.values("Body").next().is_none()
 }
 
@@ -193,10 +190,10 @@ fn receipt(form: &Parameters<'_>, query: &Parameters<'_>) -> Result<Vec<Reading>
         .one("ErrorCode")?
         .filter(|code| is_code(code))
         .unwrap_or_default();
-    let reference = query.one("m")?.and_then(|reference| reference.parse().ok());
-    let state = match status_word(word) {
-        Word::State(MessageState::Failed) if code == VALIDITY_EXPIRED => MessageState::Expired,
-        Word::State(state) => state,
+    let reference = query.one("m")?.map(str::to_owned);
+    let status = match status_word(word) {
+        Word::Status(ReceiptStatus::Failed) if code == VALIDITY_EXPIRED => ReceiptStatus::Expired,
+        Word::Status(status) => status,
         Word::Inbound => return Ok(vec![Reading::Ignored]),
         Word::Unknown => {
             let status = word.chars().take(WORD_CHARS_MAX).collect();
@@ -205,10 +202,12 @@ fn receipt(form: &Parameters<'_>, query: &Parameters<'_>) -> Result<Vec<Reading>
     };
     let mut readings = vec![Reading::Receipt(Receipt {
         reference,
-        provider_message_id: provider_message_id.to_owned(),
-        state,
+        provider_message_id: Some(provider_message_id.to_owned()),
+        status,
         error_code: code.to_owned(),
         part: None,
+        parts: None,
+        account_fault: false,
     })];
     if code == OPTED_OUT {
         let number = form.one("To")?.map(with_plus);
@@ -216,6 +215,7 @@ fn receipt(form: &Parameters<'_>, query: &Parameters<'_>) -> Result<Vec<Reading>
             readings.push(Reading::OptOut(ProviderOptOut {
                 number,
                 kind: OptOutKind::OptOut,
+                scope: OptOutScope::Sender,
                 code: code.to_owned(),
             }));
         }
@@ -231,10 +231,13 @@ fn inbound(form: &Parameters<'_>) -> Result<Inbound, Malformed> {
     Ok(Inbound {
         provider_message_id: message_sid(form)?.to_owned(),
         from: with_plus(form.one("From")?.ok_or(Malformed { why: "no From" })?),
-        to: form.one("To")?.map(with_plus).unwrap_or_default(),
+        to: form.one("To")?.map(with_plus),
         service: form.one("MessagingServiceSid")?.map(str::to_owned),
         text: form.one("Body")?.unwrap_or_default().to_owned(),
         parts: count("NumSegments", 1)?,
+        part: None,
+        answers: None,
+        received_at: None,
         media: count("NumMedia", 0)?,
         provider_verdict: match form.one("OptOutType")? {
             Some("STOP") => Some(Keyword::OptOut),
@@ -255,15 +258,6 @@ fn message_sid<'f>(form: &'f Parameters<'_>) -> Result<&'f str, Malformed> {
     Err(Malformed {
         why: "no MessageSid",
     })
-}
-
-/// 7 to 15 digits are a number without its plus; fewer are a short code, and anything else a sender
-/// that can not be answered.
-fn with_plus(number: &str) -> String {
-    match Msisdn::parse_digits(number) {
-        Ok(number) => number.e164(),
-        Err(_) => number.to_owned(),
-    }
 }
 
 /// Codes are kept beside every message, so what is no code is not.

@@ -1,8 +1,6 @@
 //! Twilio's numbers and words. Source: `shared/providers/twilio.md`, sections 4 and 6.
 
-use message::MessageState;
-
-use crate::RejectReason;
+use crate::{ReceiptStatus, RejectReason};
 
 /// What a refused submission means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +56,7 @@ pub(super) fn submit_status(status: u16) -> Meaning {
 /// What a callback's status word says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
-    State(MessageState),
+    Status(ReceiptStatus),
     /// A word about inbound messages.
     Inbound,
     Unknown,
@@ -66,14 +64,14 @@ pub(super) enum Word {
 
 /// Case counts, as the page says: Twilio writes lower case only.
 pub(super) fn status_word(word: &str) -> Word {
-    Word::State(match word {
-        "accepted" | "scheduled" | "queued" | "sending" => MessageState::Accepted,
+    Word::Status(match word {
+        "accepted" | "scheduled" | "queued" | "sending" => ReceiptStatus::Accepted,
         // What `partially_delivered` means for SMS is not documented; it is no end, at least.
-        "sent" | "partially_delivered" => MessageState::Sent,
-        // `read` belongs to other channels and says more than we have a state for.
-        "delivered" | "read" => MessageState::Delivered,
-        "undelivered" => MessageState::Undelivered,
-        "failed" | "canceled" => MessageState::Failed,
+        "sent" | "partially_delivered" => ReceiptStatus::Sent,
+        "delivered" => ReceiptStatus::Delivered,
+        "read" => ReceiptStatus::Read,
+        "undelivered" => ReceiptStatus::Undelivered,
+        "failed" | "canceled" => ReceiptStatus::Failed,
         "receiving" | "received" => return Word::Inbound,
         _ => return Word::Unknown,
     })

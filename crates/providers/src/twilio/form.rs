@@ -1,9 +1,11 @@
 //! The fields of a Twilio connection. Source: `shared/providers/twilio.md`, section 1.
 
-use message::{Msisdn, Sender};
-use url::Url;
+use message::Sender;
 
-use crate::{Field, Form};
+use crate::{
+    Field, Form,
+    checks::{Checked, alphanumeric, credential, expect, number, origin, short_code},
+};
 
 pub(super) static FORM: Form = Form {
     provider_name: "Twilio",
@@ -13,6 +15,7 @@ pub(super) static FORM: Form = Form {
             label: "Account SID",
             secret: false,
             required: true,
+            as_typed: false,
             hint: "`AC` and 32 hexadecimal digits, from the Twilio console; a subaccount's is best",
             check: account_sid,
         },
@@ -21,6 +24,7 @@ pub(super) static FORM: Form = Form {
             label: "Auth token",
             secret: true,
             required: true,
+            as_typed: false,
             hint: "the auth token of that account, from the Twilio console",
             check: credential,
         },
@@ -29,6 +33,7 @@ pub(super) static FORM: Form = Form {
             label: "Secondary auth token",
             secret: true,
             required: false,
+            as_typed: false,
             hint: "while tokens are rotated: the other one, with which callbacks may be signed too",
             check: credential,
         },
@@ -37,6 +42,7 @@ pub(super) static FORM: Form = Form {
             label: "Webhook shared key",
             secret: true,
             required: false,
+            as_typed: false,
             hint: "only if SharedKey signing is switched on in Twilio's webhook settings",
             check: credential,
         },
@@ -45,8 +51,9 @@ pub(super) static FORM: Form = Form {
             label: "API base URL",
             secret: false,
             required: false,
+            as_typed: false,
             hint: "only for another region than US1 and for tests, e.g. https://api.dublin.ie1.twilio.com",
-            check: base_url,
+            check: origin,
         },
     ],
     sender_hint: SENDER_HINT,
@@ -62,57 +69,17 @@ fn read_sender(text: &str) -> Result<Sender, &'static str> {
     if is_sid(text, "MG") {
         return Ok(Sender::Service(text.into()));
     }
-    if let Ok(number) = Msisdn::parse_digits(text.strip_prefix('+').unwrap_or(text)) {
-        return Ok(Sender::Number(number));
-    }
-    if (3..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Ok(Sender::ShortCode(text.into()));
-    }
-    let alphanumeric = (1..=11).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ')
-        && text.bytes().any(|b| b.is_ascii_alphabetic());
-    if alphanumeric {
-        return Ok(Sender::Alphanumeric(text.into()));
-    }
-    Err(SENDER_HINT)
+    number(text)
+        .or_else(|| short_code(text, 3..=6))
+        .or_else(|| alphanumeric(text, " "))
+        .ok_or(SENDER_HINT)
 }
 
-fn account_sid(text: &str) -> Result<(), &'static str> {
+fn account_sid(text: &str) -> Checked {
     expect(is_sid(text, "AC"), "`AC` and 32 hexadecimal digits")
 }
-
-fn credential(text: &str) -> Result<(), &'static str> {
-    let plain = |c: char| !c.is_whitespace() && !c.is_control();
-    expect(
-        text.len() <= CREDENTIAL_BYTES_MAX && text.chars().all(plain),
-        "no spaces or control characters, at most 256 bytes",
-    )
-}
-
-/// Which hosts a customer may name is the operator's policy and not checked here.
-fn base_url(text: &str) -> Result<(), &'static str> {
-    let origin_only = Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "https" | "http")
-            && url.path() == "/"
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none()
-    });
-    expect(
-        origin_only && text.is_ascii(),
-        "scheme and host only, like https://api.twilio.com",
-    )
-}
-
-/// Twilio's tokens have 32 characters; keys that customers choose may be longer.
-const CREDENTIAL_BYTES_MAX: usize = 256;
 
 fn is_sid(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix)
         .is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
-}
-
-fn expect(met: bool, expected: &'static str) -> Result<(), &'static str> {
-    met.then_some(()).ok_or(expected)
 }

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use message::{ConnectionId, MessageState, Msisdn, OrganizationId, Secret};
+use message::{ConnectionId, Msisdn, OrganizationId, Secret};
 use proptest::prelude::*;
 
 use super::{
     codes::{Word, status_word},
     *,
 };
-use crate::RejectReason::{self, *};
+use crate::{
+    ReceiptStatus,
+    RejectReason::{self, *},
+};
 
 const ACCOUNT_SID: &str = "AC5b1f0c7e9a2d4b36815ce0f4a7d9023e";
 const NOW: Timestamp = Timestamp::from_millis(1_763_037_898_000);
@@ -31,10 +34,19 @@ fn connection() -> Connection {
 
 fn mt(text: &str) -> MtMessage<'_> {
     MtMessage {
-        reference: "3w5e11264sgsf-2s".parse().expect("a reference"),
+        reference: "3w5e11264sgsf-2s",
         to: Msisdn::parse("+46701740605").expect("valid"),
         text,
         validity: std::time::Duration::from_secs(3600),
+    }
+}
+
+fn submission<'a>(messages: &'a [MtMessage<'a>]) -> Submission<'a> {
+    Submission {
+        messages,
+        mode: SubmitMode::Single,
+        public_url: "https://sms.example.org",
+        access_token: None,
     }
 }
 
@@ -43,7 +55,10 @@ fn answered(status: u16, body: impl Into<Bytes>) -> SubmitOutcome {
         .status(status)
         .body(body.into())
         .expect("a response");
-    Twilio.read_response(&[mt("Hi")], &response).remove(0)
+    Twilio
+        .read_response(&[mt("Hi")], SubmitMode::Single, &response)
+        .outcomes
+        .remove(0)
 }
 
 fn refused(status: u16, code: u32) -> SubmitOutcome {
@@ -87,28 +102,21 @@ const THROTTLED: &[u32] = &[20429, 21611, 14107, 63017, 63018];
 fn every_code_of_the_page_means_its_class() {
     for (reason, codes) in REJECTED {
         for code in *codes {
-            let expected = SubmitOutcome::Rejected {
-                reason: *reason,
-                code: code.to_string(),
-            };
+            let expected = SubmitOutcome::new(SubmitClass::Rejected(*reason), code.to_string());
             assert_eq!(refused(400, *code), expected, "{code}");
         }
     }
     for code in ACCOUNT {
-        let expected = SubmitOutcome::AccountRefused {
-            code: code.to_string(),
-        };
+        let expected = SubmitOutcome::new(SubmitClass::AccountRefused, code.to_string());
         assert_eq!(refused(400, *code), expected, "{code}");
     }
     for code in THROTTLED {
-        let expected = SubmitOutcome::Throttled {
-            retry_after: None,
-            code: code.to_string(),
-        };
+        let throttled = SubmitClass::Throttled { retry_after: None };
+        let expected = SubmitOutcome::new(throttled, code.to_string());
         assert_eq!(refused(400, *code), expected, "{code}");
     }
     for code in [20500, 20503] {
-        assert_eq!(refused(400, code).class(), "in_doubt", "{code}");
+        assert_eq!(refused(400, code).class.as_str(), "in_doubt", "{code}");
     }
 }
 
@@ -121,9 +129,7 @@ fn what_may_have_been_taken_is_in_doubt_whatever_the_body_says() {
         .chain(THROTTLED);
     for code in codes {
         for status in [408, 500, 502, 503, 504, 599] {
-            let expected = SubmitOutcome::InDoubt {
-                code: format!("http_{status}"),
-            };
+            let expected = SubmitOutcome::in_doubt(format!("http_{status}"));
             assert_eq!(refused(status, *code), expected, "{status} {code}");
         }
     }
@@ -138,9 +144,9 @@ fn a_status_without_a_known_code_decides_by_itself() {
             401 | 403 | 404 => "account_refused",
             _ => "rejected",
         };
-        assert_eq!(answered(status, "").class(), expected, "{status}");
+        assert_eq!(answered(status, "").class.as_str(), expected, "{status}");
         assert_eq!(
-            refused(status, 99_999).class(),
+            refused(status, 99_999).class.as_str(),
             expected,
             "{status} with an unknown code"
         );
@@ -153,29 +159,28 @@ fn no_message_is_forgotten_in_an_answer() {
         .status(429)
         .body(Bytes::new())
         .expect("a response");
-    assert_eq!(Twilio.read_response(&[], &response).len(), 0);
-    assert_eq!(
-        Twilio.read_response(&[mt("a"), mt("b")], &response).len(),
-        2
-    );
+    for messages in [&[][..], &[mt("a"), mt("b")]] {
+        let answer = Twilio.read_response(messages, SubmitMode::Batch, &response);
+        assert_eq!(answer.outcomes.len(), messages.len());
+    }
 }
 
 #[test]
 fn every_status_word_of_the_page_is_known() {
     for (word, state) in [
-        ("accepted", MessageState::Accepted),
-        ("scheduled", MessageState::Accepted),
-        ("queued", MessageState::Accepted),
-        ("sending", MessageState::Accepted),
-        ("sent", MessageState::Sent),
-        ("partially_delivered", MessageState::Sent),
-        ("delivered", MessageState::Delivered),
-        ("read", MessageState::Delivered),
-        ("undelivered", MessageState::Undelivered),
-        ("failed", MessageState::Failed),
-        ("canceled", MessageState::Failed),
+        ("accepted", ReceiptStatus::Accepted),
+        ("scheduled", ReceiptStatus::Accepted),
+        ("queued", ReceiptStatus::Accepted),
+        ("sending", ReceiptStatus::Accepted),
+        ("sent", ReceiptStatus::Sent),
+        ("partially_delivered", ReceiptStatus::Sent),
+        ("delivered", ReceiptStatus::Delivered),
+        ("read", ReceiptStatus::Read),
+        ("undelivered", ReceiptStatus::Undelivered),
+        ("failed", ReceiptStatus::Failed),
+        ("canceled", ReceiptStatus::Failed),
     ] {
-        assert_eq!(status_word(word), Word::State(state), "{word}");
+        assert_eq!(status_word(word), Word::Status(state), "{word}");
         assert_eq!(status_word(&word.to_uppercase()), Word::Unknown);
         assert_eq!(status_word(&format!(" {word}")), Word::Unknown);
     }
@@ -275,7 +280,7 @@ fn every_fault_of_a_form_is_reported_at_once() {
 #[test]
 fn a_printed_request_does_not_show_the_credentials() {
     let request = Twilio
-        .build_request(&connection(), &[mt("Hi")], "https://sms.example.org")
+        .build_request(&connection(), &submission(&[mt("Hi")]))
         .expect("a request");
     let printed = format!("{request:?}");
     assert!(
@@ -293,7 +298,7 @@ fn a_connection_without_token_or_with_a_broken_url_sends_nothing() {
         .fields
         .insert("base_url".to_owned(), "not a url".to_owned());
     for connection in [without_token, broken_url] {
-        let built = Twilio.build_request(&connection, &[mt("Hi")], "https://sms.example.org");
+        let built = Twilio.build_request(&connection, &submission(&[mt("Hi")]));
         assert!(
             matches!(built, Err(Unsendable::Connection { .. })),
             "{built:?}"
@@ -340,13 +345,13 @@ proptest! {
         let Some(callback) = callback(&target, content_type, body) else { return Ok(()) };
         let urls = ["https://sms.example.org".to_owned()];
         prop_assert!(Twilio.verify_callback(&connection(), &callback, &urls, NOW).is_err());
-        let _ = Twilio.read_callback(Verified::already(&callback), kind);
+        let _ = Twilio.read_callback(Verified::already(&callback, None), kind);
     }
 
     #[test]
     fn a_text_arrives_in_the_request_as_it_is(text: String) {
         let request = Twilio
-            .build_request(&connection(), &[mt(&text)], "https://sms.example.org")
+            .build_request(&connection(), &submission(&[mt(&text)]))
             .expect("a request");
         let body = form_urlencoded::parse(request.body())
             .find_map(|(name, value)| (name == "Body").then(|| value.into_owned()));

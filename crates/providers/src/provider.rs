@@ -42,6 +42,9 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
         message: &MtMessage<'_>,
     ) -> Result<(), LocalRefusal>;
 
+    /// Whether a message must travel in the single form, however many wait.
+    fn goes_alone(&self, message: &MtMessage<'_>) -> bool;
+
     /// The request that hands over the submission's messages, all of which passed
     /// [`Self::check_message`].
     ///

@@ -97,6 +97,10 @@ impl Provider for Twilio {
         Ok(()) // Twilio refuses one message at a time, and knows better what it takes.
     }
 
+    fn goes_alone(&self, _message: &MtMessage<'_>) -> bool {
+        false // Every message does.
+    }
+
     fn build_request(
         &self,
         connection: &Connection,

@@ -15,7 +15,7 @@ use message::{
     chunk::ChunkRow,
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
-use providers::{RejectReason, SubmitOutcome};
+use providers::{RejectReason, SubmitClass};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ use crate::{
     Shared,
     patience::{until_done, until_ok},
     policy::{self, Then, Verdict},
-    request::{Answered, request},
+    request::{Answered, Fate, Request},
     run::{Again, Open},
 };
 
@@ -39,6 +39,18 @@ pub(crate) struct Leftover {
     pub(crate) dead: Vec<(ChunkRow, &'static str)>,
     /// The group was given up before its claim: the chunk must come back.
     pub(crate) given_up: bool,
+}
+
+/// How long a provider that recognises repeated messages is trusted to do so.
+const RECOGNISED_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// Rows that may be sent.
+struct Rows {
+    fresh: Vec<ChunkRow>,
+    /// An earlier request for them may have been taken, and a repetition settles that.
+    doubtful: Vec<ChunkRow>,
+    /// When the claim looked who has opted out.
+    checked_at: Instant,
 }
 
 /// One group.
@@ -69,6 +81,8 @@ impl Group {
         let mut settles = Vec::new();
         let mut told = Vec::new();
         let mut fresh = Vec::new();
+        let mut doubtful = Vec::new();
+        let checked_at = Instant::now();
         let expired = self.open.chunk.expires_at <= now();
         for (row, claim) in rows.into_iter().zip(claims) {
             match claim {
@@ -86,7 +100,7 @@ impl Group {
                     settles.push(settle_row(
                         &row,
                         SettleOutcome::State(MessageState::Suppressed),
-                        "opted_out",
+                        policy::OPTED_OUT,
                         "",
                     ));
                 }
@@ -95,12 +109,14 @@ impl Group {
                     .push(Again::same_attempt(row, bus::RetryTier::S30)),
                 Claim::Interrupted(known) => {
                     // Settled once more only so that a reply can be matched to it.
-                    settles.push(settle_row(
-                        &row,
-                        SettleOutcome::State(MessageState::InDoubt),
-                        &known.code,
-                        "",
-                    ));
+                    let in_doubt = SettleOutcome::State(MessageState::InDoubt);
+                    settles.push(SettleRow {
+                        parts: self.parts(&row, 0),
+                        ..settle_row(&row, in_doubt, &known.code, "")
+                    });
+                    if self.may_be_repeated(&known) && !expired {
+                        doubtful.push(row);
+                    }
                     told.push(known);
                 }
                 Claim::Settled(known) => {
@@ -120,8 +136,22 @@ impl Group {
             told.extend(self.settle(settles).await.into_iter().filter_map(row_of));
         }
         self.tell(told, Vec::new()).await;
-        self.send(fresh, slots, &mut leftover).await;
+        let rows = Rows {
+            fresh,
+            doubtful,
+            checked_at,
+        };
+        self.send(rows, slots, &stop, &mut leftover).await;
         leftover
+    }
+
+    /// Whether submitting a row once more settles its doubt: a provider that recognises it does
+    /// so for a while only.
+    fn may_be_repeated(&self, known: &Row) -> bool {
+        let recent = known
+            .claimed_at
+            .is_some_and(|at| now().since(at) < RECOGNISED_FOR);
+        self.open.provider.capabilities().repeat_is_safe && recent
     }
 
     async fn claim(&self, stop: &CancellationToken) -> Option<Vec<Claim>> {
@@ -133,6 +163,7 @@ impl Group {
                 token: self.open.token,
                 attempt: chunk.attempt,
                 connection_id: self.open.connection.id.clone(),
+                sender: self.open.connection.sender.key(),
                 now: now(),
                 interrupted_after_millis: shared.settings.interrupted_after_millis(),
                 redelivered: self.open.redelivered,
@@ -148,30 +179,32 @@ impl Group {
     /// allows: a request that hangs does not hold up its neighbours' outcomes.
     async fn send(
         &self,
-        rows: Vec<ChunkRow>,
+        rows: Rows,
         mut slots: OwnedSemaphorePermit,
+        stop: &CancellationToken,
         leftover: &mut Leftover,
     ) {
-        let per_request = self
-            .open
-            .provider
-            .capabilities()
-            .messages_per_request
-            .max(1);
+        let per_request = self.open.messages_per_request();
+        let checked_at = rows.checked_at;
         let mut requests = FuturesUnordered::new();
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            let slot = slots.split(1);
-            let request = request(
-                &self.shared,
-                &self.open,
-                rows.by_ref().take(per_request).collect(),
-            );
-            requests.push(async move {
-                let answered = request.await;
-                drop(slot); // as soon as this request is through, whatever its neighbours do
-                answered
-            });
+        for (rows, doubtful) in [(rows.fresh, false), (rows.doubtful, true)] {
+            let mut rest = rows.into_iter().peekable();
+            while rest.peek().is_some() {
+                let slot = slots.split(1);
+                let request = Request {
+                    shared: &self.shared,
+                    open: &self.open,
+                    checked_at: checked_at,
+                    doubtful,
+                    stop,
+                };
+                let request = request.run(rest.by_ref().take(per_request).collect());
+                requests.push(async move {
+                    let answered = request.await;
+                    drop(slot); // as soon as this request is through, whatever its neighbours do
+                    answered
+                });
+            }
         }
         drop(slots);
         let mut answered: Vec<Answered> = Vec::new();
@@ -208,27 +241,29 @@ impl Group {
         let mut verdicts: Vec<(ChunkRow, Verdict)> = Vec::with_capacity(answered.len());
         let mut rest: Option<(Duration, &'static str)> = None;
         let mut extra = Vec::new();
-        for (row, outcome) in answered {
-            let row_rest = match &outcome {
-                SubmitOutcome::Throttled { retry_after, .. } => {
+        for (row, fate) in answered {
+            let class = match &fate {
+                Fate::Answered(outcome) => Some(outcome.class),
+                Fate::OptedOut => None,
+            };
+            let row_rest = match class {
+                Some(SubmitClass::Throttled { retry_after }) => {
                     Some((retry_after.unwrap_or(settings.throttled_rest), "throttled"))
                 }
-                SubmitOutcome::AccountRefused { .. } => {
+                Some(SubmitClass::AccountRefused) => {
                     Some((settings.account_refused_rest, "account_refused"))
                 }
                 _ => None,
             };
             rest = rest.max(row_rest);
             let reference = self.reference(row.row);
-            if let SubmitOutcome::Rejected {
-                reason: RejectReason::OptedOut,
-                code,
-            } = &outcome
+            if let Fate::Answered(outcome) = &fate
+                && outcome.class == SubmitClass::Rejected(RejectReason::OptedOut)
             {
-                extra.extend(self.record_opt_out(&row, code).await);
+                extra.extend(self.record_opt_out(&row, &outcome.code).await);
             }
             let verdict = policy::decide(
-                &outcome,
+                &fate,
                 reference,
                 chunk.attempt,
                 settings.attempts_max.get(),
@@ -236,18 +271,7 @@ impl Group {
                 now(),
                 row_rest.map_or(settings.throttled_rest, |(rest, _)| rest),
             );
-            let provider_message_id = match outcome {
-                SubmitOutcome::Accepted {
-                    provider_message_id,
-                } => provider_message_id,
-                _ => String::new(),
-            };
-            settles.push(settle_row(
-                &row,
-                verdict.settle,
-                &verdict.code,
-                &provider_message_id,
-            ));
+            settles.push(self.settle_answered(&row, &verdict, fate));
             verdicts.push((row, verdict));
         }
         if let Some((rest, why)) = rest {
@@ -278,6 +302,31 @@ impl Group {
         }
         self.tell(settled.into_iter().filter_map(row_of), extra)
             .await;
+    }
+
+    /// What the ledger shall note of an answer: also the provider's ids, of all parts where they
+    /// have their own.
+    fn settle_answered(&self, row: &ChunkRow, verdict: &Verdict, fate: Fate) -> SettleRow {
+        let settle = settle_row(row, verdict.settle, &verdict.code, "");
+        let Fate::Answered(outcome) = fate else {
+            return settle;
+        };
+        SettleRow {
+            provider_message_id: outcome.provider_message_id,
+            parts: self.parts(row, outcome.part_ids.len()),
+            part_ids: outcome.part_ids,
+            ..settle
+        }
+    }
+
+    /// How many receipts will come for a row, where each part has its own: as many as the provider
+    /// `told`, else as we count them.
+    fn parts(&self, row: &ChunkRow, told: usize) -> u8 {
+        match told {
+            _ if !self.open.provider.capabilities().receipts_per_part => 0,
+            0 => row.segments,
+            told => u8::try_from(told).unwrap_or(u8::MAX),
+        }
     }
 
     /// Returns the settled rows in order; waits for the ledger as long as it takes, because what is
@@ -320,6 +369,7 @@ impl Group {
             kind: OptOutKind::OptOut,
             at: now(),
             source: OptOutSource::Provider,
+            sender: Some(self.open.connection.sender.key()),
             connection_id: Some(self.open.connection.id.clone()),
             evidence: format!("{} {code}", self.open.provider.slug()),
         };
@@ -368,6 +418,8 @@ fn settle_row(
         outcome,
         code: code.to_owned(),
         provider_message_id: provider_message_id.to_owned(),
+        parts: 0,
+        part_ids: Vec::new(),
     }
 }
 

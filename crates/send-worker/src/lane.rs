@@ -200,7 +200,7 @@ impl Lane {
     /// Launches as many rows of `run` as slots and tokens allow right now; none if no tokens came
     /// within [`LOOK_UP`].
     async fn launch(&mut self, run: &mut Run, stop: &CancellationToken) {
-        let per_request = run.open.provider.capabilities().messages_per_request.max(1);
+        let per_request = run.open.messages_per_request();
         let wanted = run.waiting.len().div_ceil(per_request);
         let Some(mut slots) = self.acquire(wanted, stop).await else {
             return;

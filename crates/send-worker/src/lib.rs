@@ -3,9 +3,9 @@
 //!
 //! - [`roster`] learns which queues exist and keeps a lane per connection;
 //! - [`lane`] takes turns between the queues of one connection, paces, and launches groups of rows;
-//! - [`group`] is the hot part: claim, send, settle, tell; [`request`] is one HTTP request of it;
+//! - [`group`] is the hot part: claim, send, settle, tell; [`request`] hands some rows of it over;
 //! - [`run`] follows one chunk from its delivery to its ack;
-//! - [`submit`] is the HTTP client, [`pacing`] the limit, [`policy`] what an outcome means.
+//! - [`submit`] is the HTTP client, [`tokens`] what its requests carry, [`pacing`] the limit, [`policy`] what an outcome means.
 
 mod connections;
 mod group;
@@ -20,6 +20,7 @@ mod run;
 mod settings;
 mod submit;
 mod tell;
+mod tokens;
 mod turns;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ struct Shared {
     ledger: Arc<dyn Ledger>,
     metrics: SendMetrics,
     submit: submit::Submitter,
+    tokens: tokens::Tokens,
     connections: connections::Connections,
 }
 
@@ -70,6 +72,7 @@ impl SendWorker {
                 ledger,
                 metrics,
                 submit,
+                tokens: tokens::Tokens::default(),
                 connections,
             }),
         })

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bus::RetryTier;
 use ledger::SettleOutcome;
 use message::{MessageState, Reference, Timestamp};
-use providers::SubmitOutcome;
+use providers::SubmitClass;
+
+use crate::request::Fate;
 
 /// What to do with one row after its submit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +33,9 @@ pub(crate) enum Then {
     Dead(&'static str),
 }
 
-/// How the outcome of attempt `attempt` of `attempts_max` is carried on.
+/// How the fate of attempt `attempt` of `attempts_max` is carried on.
 pub(crate) fn decide(
-    outcome: &SubmitOutcome,
+    fate: &Fate,
     reference: Reference,
     attempt: u8,
     attempts_max: u8,
@@ -47,9 +49,17 @@ pub(crate) fn decide(
         then,
     };
     let state = SettleOutcome::State;
-    match outcome {
-        SubmitOutcome::Accepted { .. } => verdict(state(MessageState::Accepted), "", Then::Done),
-        SubmitOutcome::Rejected { reason, code } => {
+    let outcome = match fate {
+        Fate::Answered(outcome) => outcome,
+        Fate::OptedOut => {
+            return verdict(state(MessageState::Suppressed), OPTED_OUT, Then::Done);
+        }
+    };
+    let code = outcome.code.as_str();
+    match outcome.class {
+        // A code beside an acceptance is a word for people: a repetition that was recognised.
+        SubmitClass::Accepted => verdict(state(MessageState::Accepted), "", Then::Done),
+        SubmitClass::Rejected(reason) => {
             let code = if code.is_empty() {
                 reason.as_str()
             } else {
@@ -57,13 +67,16 @@ pub(crate) fn decide(
             };
             verdict(state(MessageState::Rejected), code, Then::Done)
         }
-        SubmitOutcome::InDoubt { code } => verdict(state(MessageState::InDoubt), code, Then::Done),
-        SubmitOutcome::Throttled { code, .. } | SubmitOutcome::AccountRefused { code } => verdict(
+        SubmitClass::InDoubt { partial } => {
+            let code = if partial { PARTIAL } else { code };
+            verdict(state(MessageState::InDoubt), code, Then::Done)
+        }
+        SubmitClass::Throttled { .. } | SubmitClass::AccountRefused => verdict(
             SettleOutcome::Release,
             code,
             Then::ComeBackAfter(RetryTier::at_least(rest)),
         ),
-        SubmitOutcome::Transient { code } => {
+        SubmitClass::Transient => {
             let tier = retry_tier(reference, attempt);
             if attempt >= attempts_max {
                 let code = format!("{ATTEMPTS_EXHAUSTED}:{code}");
@@ -85,6 +98,12 @@ pub(crate) fn decide(
     }
 }
 
+/// The code of rows that were not sent because their recipient had opted out.
+pub(crate) const OPTED_OUT: &str = "opted_out";
+
+/// The code of a doubt of which some parts are known to have been taken.
+const PARTIAL: &str = "partial";
+
 /// The reason of a dead letter, and the start of its rows' code.
 pub(crate) const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
 
@@ -105,20 +124,20 @@ pub(crate) fn retry_tier(reference: Reference, attempt: u8) -> RetryTier {
 #[cfg(test)]
 mod tests {
     use message::BatchKey;
-    use providers::RejectReason;
+    use providers::{RejectReason, SubmitOutcome};
 
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
     const LATER: Timestamp = Timestamp::from_millis(100_000_000);
 
-    fn then(outcome: &SubmitOutcome, attempt: u8, expires_at: Timestamp) -> (SettleOutcome, Then) {
+    fn then(fate: &Fate, attempt: u8, expires_at: Timestamp) -> (SettleOutcome, Then) {
         let reference = Reference {
             batch: BatchKey::from_u64(1),
             row: 0,
         };
         let verdict = decide(
-            outcome,
+            fate,
             reference,
             attempt,
             8,
@@ -133,48 +152,42 @@ mod tests {
     fn each_outcome_has_one_way_on() {
         use MessageState as S;
         use SettleOutcome::{Release, Retry, State};
-        let transient = SubmitOutcome::Transient {
-            code: "connect".into(),
-        };
+        let answered = |class, code: &str| Fate::Answered(SubmitOutcome::new(class, code));
+        let transient = answered(SubmitClass::Transient, "connect");
         let cases = [
             (
-                SubmitOutcome::Accepted {
-                    provider_message_id: "SM1".into(),
-                },
+                answered(SubmitClass::Accepted, ""),
                 1,
                 State(S::Accepted),
                 Then::Done,
             ),
             (
-                SubmitOutcome::Rejected {
-                    reason: RejectReason::BadSender,
-                    code: "21606".into(),
-                },
+                answered(SubmitClass::Rejected(RejectReason::BadSender), "21606"),
                 1,
                 State(S::Rejected),
                 Then::Done,
             ),
             (
-                SubmitOutcome::InDoubt {
-                    code: "timeout".into(),
-                },
+                answered(SubmitClass::DOUBT, "timeout"),
                 1,
                 State(S::InDoubt),
                 Then::Done,
             ),
             (
-                SubmitOutcome::Throttled {
-                    retry_after: None,
-                    code: "20429".into(),
-                },
+                answered(SubmitClass::InDoubt { partial: true }, ""),
+                1,
+                State(S::InDoubt),
+                Then::Done,
+            ),
+            (Fate::OptedOut, 1, State(S::Suppressed), Then::Done),
+            (
+                answered(SubmitClass::Throttled { retry_after: None }, "20429"),
                 8,
                 Release,
                 Then::ComeBackAfter(RetryTier::S5),
             ),
             (
-                SubmitOutcome::AccountRefused {
-                    code: "20003".into(),
-                },
+                answered(SubmitClass::AccountRefused, "20003"),
                 8,
                 Release,
                 Then::ComeBackAfter(RetryTier::S5),
@@ -193,11 +206,11 @@ mod tests {
                 Then::Dead(ATTEMPTS_EXHAUSTED),
             ),
         ];
-        for (outcome, attempt, settle, then_) in cases {
+        for (fate, attempt, settle, then_) in cases {
             assert_eq!(
-                then(&outcome, attempt, LATER),
+                then(&fate, attempt, LATER),
                 (settle, then_),
-                "{outcome:?} at attempt {attempt}"
+                "{fate:?} at attempt {attempt}"
             );
         }
         let soon = NOW.plus(Duration::from_secs(3));

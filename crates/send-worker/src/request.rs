@@ -1,88 +1,400 @@
-//! One HTTP request for one or more rows: render, build, send, read what each answer means.
+//! Some rows, from their texts to what became of each. Mostly that is one HTTP request. It takes
+//! more where the provider refused all of them for the sake of one (then the others go again in
+//! halves, or without it), where the access token was over, and where a doubt can be settled by
+//! submitting once more, because the provider recognises what it has already.
+//!
+//! None of these repetitions counts as an attempt, and each asks again who has opted out meanwhile.
 
-use message::{Reference, chunk::ChunkRow, template::MissingField};
-use providers::{MtMessage, RejectReason, SubmitOutcome};
+use std::{collections::VecDeque, time::Duration};
+
+use message::{
+    Reference,
+    chunk::ChunkRow,
+    opt_out::{OptOutKind, Standing},
+    template::MissingField,
+};
+use providers::{
+    Answer, Hint, MtMessage, RejectReason, Submission, SubmitClass, SubmitMode, SubmitOutcome,
+};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{Shared, group::now, run::Open, submit::NoAnswer};
 
-/// A row with what its submit came to.
-pub(crate) type Answered = (ChunkRow, SubmitOutcome);
+/// A row with what became of it.
+pub(crate) type Answered = (ChunkRow, Fate);
 
-pub(crate) async fn request(shared: &Shared, open: &Open, rows: Vec<ChunkRow>) -> Vec<Answered> {
-    let texts: Vec<Result<String, MissingField>> = rows
-        .iter()
-        .map(|row| {
-            let mut text = String::new();
-            open.template.render(&row.fields, &mut text).map(|()| text)
-        })
-        .collect();
-    let validity = open.chunk.expires_at.since(now());
-    let messages: Vec<MtMessage<'_>> = rows
-        .iter()
-        .zip(&texts)
-        .filter_map(|(row, text)| {
-            let reference = Reference {
-                batch: open.chunk.batch,
-                row: row.row,
-            };
-            Some(MtMessage {
-                reference,
-                to: row.to,
-                text: text.as_deref().ok()?,
-                validity,
-            })
-        })
-        .collect();
-    let started = Instant::now();
-    let outcomes = if messages.is_empty() {
-        Vec::new()
-    } else {
-        submit(shared, open, &messages).await
-    };
-    let (metrics, slug) = (&shared.metrics, open.provider.slug());
-    let seconds = metrics.submit_seconds.with_label_values(&[slug]);
-    seconds.observe(started.elapsed().as_secs_f64());
-    for outcome in &outcomes {
-        let submits = metrics.submits.with_label_values(&[slug, outcome.class()]);
-        submits.inc();
-    }
-    // Rows whose text could not be rendered take their place in between.
-    let mut given = outcomes.into_iter();
-    let outcome = |text: Result<String, MissingField>| match text {
-        // A provider that answers for fewer messages than it got leaves doubt.
-        Ok(_) => given.next().unwrap_or(SubmitOutcome::InDoubt {
-            code: "answer_incomplete".into(),
-        }),
-        Err(_) => SubmitOutcome::Rejected {
-            reason: RejectReason::Other,
-            code: "missing_field".into(),
-        },
-    };
-    let outcomes: Vec<SubmitOutcome> = texts.into_iter().map(outcome).collect();
-    rows.into_iter().zip(outcomes).collect()
+/// What became of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fate {
+    /// The provider's answer, or the lack of one.
+    Answered(SubmitOutcome),
+    /// Its recipient opted out after the claim; it was certainly not taken.
+    OptedOut,
 }
 
-async fn submit(shared: &Shared, open: &Open, messages: &[MtMessage<'_>]) -> Vec<SubmitOutcome> {
-    let all = |outcome: SubmitOutcome| vec![outcome; messages.len()];
-    let connection = &open.connection;
-    let built = open
-        .provider
-        .build_request(connection, messages, &shared.public_url);
-    let request = match built {
-        Ok(request) => request,
-        Err(error) => {
-            tracing::error!(connection = %connection.id, "{error}");
-            let code = "unsendable".into();
-            return all(SubmitOutcome::AccountRefused { code });
+/// Some rows to hand over.
+pub(crate) struct Request<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) open: &'a Open,
+    /// When the claim checked who has opted out.
+    pub(crate) checked_at: Instant,
+    /// An earlier request for these rows may have been taken: only an answer that says so ends the
+    /// doubt.
+    pub(crate) doubtful: bool,
+    /// No repetition begins after this fires.
+    pub(crate) stop: &'a CancellationToken,
+}
+
+/// Before repetitions that settle a doubt. Within minutes: how long a provider recognises a
+/// message is not documented.
+const DOUBT_PAUSES: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(15),
+];
+
+/// Repetitions of a request without the messages that made the provider refuse it. Providers name
+/// all culprits at once, so a second time is rare already.
+const RESUBMITS_MAX: u8 = 8;
+
+/// What was known about opt-outs this long ago is asked again: no request may start more than a
+/// second after an opt-out was acknowledged.
+const CHECKED_FOR: Duration = Duration::from_millis(500);
+
+/// Messages that go together.
+struct Piece {
+    /// Their places among all.
+    places: Vec<usize>,
+    mode: SubmitMode,
+    resubmits: u8,
+    renewed_token: bool,
+    /// How many of [`DOUBT_PAUSES`] it has taken.
+    repeats: usize,
+    /// Waited for before it goes.
+    pause: Duration,
+}
+
+impl Piece {
+    fn new(places: Vec<usize>) -> Self {
+        Self {
+            mode: SubmitMode::of(places.len()),
+            places,
+            resubmits: 0,
+            renewed_token: false,
+            repeats: 0,
+            pause: Duration::ZERO,
         }
-    };
-    shared.metrics.requests_in_flight.inc();
-    let answer = shared.submit.submit(request).await;
-    shared.metrics.requests_in_flight.dec();
-    match answer {
-        Ok(response) => open.provider.read_response(messages, &response),
-        Err(NoAnswer::NotSent(code)) => all(SubmitOutcome::Transient { code: code.into() }),
-        Err(NoAnswer::Unknown(code)) => all(SubmitOutcome::InDoubt { code: code.into() }),
+    }
+}
+
+impl Request<'_> {
+    /// One fate for each row.
+    pub(crate) async fn run(self, rows: Vec<ChunkRow>) -> Vec<Answered> {
+        let (open, batch) = (self.open, self.open.chunk.batch);
+        let texts: Vec<Result<String, MissingField>> = rows
+            .iter()
+            .map(|row| {
+                let mut text = String::new();
+                open.template.render(&row.fields, &mut text).map(|()| text)
+            })
+            .collect();
+        let references: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                Reference {
+                    batch,
+                    row: row.row,
+                }
+                .to_string()
+            })
+            .collect();
+        let validity = open.chunk.expires_at.since(now());
+        let mut fates: Vec<Option<Fate>> = vec![None; rows.len()];
+        let mut messages = Vec::with_capacity(rows.len());
+        let mut places = Vec::with_capacity(rows.len());
+        for (place, ((row, text), reference)) in
+            rows.iter().zip(&texts).zip(&references).enumerate()
+        {
+            let message = MtMessage {
+                reference,
+                to: row.to,
+                text: text.as_deref().unwrap_or_default(),
+                validity,
+            };
+            let refused = match text {
+                Err(_) => Some((RejectReason::Other, "missing_field")),
+                Ok(_) => open
+                    .provider
+                    .check_message(&open.connection, &message)
+                    .err()
+                    .map(|refusal| (refusal.reason, refusal.code)),
+            };
+            messages.push(message);
+            match refused {
+                Some((reason, code)) => {
+                    let outcome = SubmitOutcome::new(SubmitClass::Rejected(reason), code);
+                    fates[place] = Some(Fate::Answered(outcome));
+                }
+                None => places.push(place),
+            }
+        }
+        self.rounds(&messages, places, &mut fates).await;
+        let doubt = || Fate::Answered(SubmitOutcome::in_doubt("answer_incomplete"));
+        rows.into_iter()
+            .zip(fates.into_iter().map(|fate| fate.unwrap_or_else(doubt)))
+            .collect()
+    }
+
+    async fn rounds(
+        mut self,
+        messages: &[MtMessage<'_>],
+        places: Vec<usize>,
+        fates: &mut [Option<Fate>],
+    ) {
+        let started = Instant::now();
+        // Whoever holds a claim for longer than this is taken for dead.
+        let until = started + self.shared.settings.request_timeout * 2;
+        let mut waiting: VecDeque<Piece> = self.pieces(messages, places).into();
+        while let Some(mut piece) = waiting.pop_front() {
+            if !self.pause(piece.pause).await {
+                continue; // What is known about its messages stands.
+            }
+            let is_first = piece.repeats == 0 && !self.doubtful;
+            if !self
+                .still_wanted(&mut piece, messages, fates, is_first)
+                .await
+            {
+                continue;
+            }
+            let own: Vec<MtMessage<'_>> =
+                piece.places.iter().map(|place| messages[*place]).collect();
+            let answer = self.submit(&own, &piece).await;
+            self.shared
+                .count(self.open.provider.slug(), &answer.outcomes);
+            let over = self.stop.is_cancelled() || Instant::now() >= until;
+            waiting.extend(self.digest(piece, answer, fates, over));
+        }
+    }
+
+    /// All messages in one request, and those that must not share one by themselves.
+    fn pieces(&self, messages: &[MtMessage<'_>], places: Vec<usize>) -> Vec<Piece> {
+        let goes_alone = |place: &usize| self.open.provider.goes_alone(&messages[*place]);
+        let (alone, together): (Vec<usize>, Vec<usize>) = places.into_iter().partition(goes_alone);
+        let together = (!together.is_empty()).then_some(together);
+        together
+            .into_iter()
+            .chain(alone.into_iter().map(|place| vec![place]))
+            .map(Piece::new)
+            .collect()
+    }
+
+    /// Drops those who have opted out since it was last looked; whether any message is left.
+    async fn still_wanted(
+        &mut self,
+        piece: &mut Piece,
+        messages: &[MtMessage<'_>],
+        fates: &mut [Option<Fate>],
+        is_first: bool,
+    ) -> bool {
+        let exempt = self.open.chunk.exempt_from_opt_out;
+        if exempt || (self.checked_at.elapsed() < CHECKED_FOR && !self.doubtful) {
+            return !piece.places.is_empty();
+        }
+        let numbers: Vec<_> = piece
+            .places
+            .iter()
+            .map(|place| messages[*place].to)
+            .collect();
+        let organization = &self.open.chunk.organization_id;
+        let asked = self.shared.ledger.standings(organization, &numbers).await;
+        let Ok(standings) = asked else {
+            // Who can not ask does not send: what waited stays with what is known about it.
+            self.shared.metrics.ledger_errors.inc();
+            for place in piece.places.drain(..) {
+                let unasked = SubmitOutcome::new(SubmitClass::Transient, "ledger_away");
+                fates[place].get_or_insert(if is_first {
+                    Fate::Answered(unasked)
+                } else {
+                    Fate::Answered(SubmitOutcome::in_doubt("ledger_away"))
+                });
+            }
+            return false;
+        };
+        let is_out = |standing: &Option<Standing>| {
+            standing
+                .as_ref()
+                .is_some_and(|known| known.kind == OptOutKind::OptOut)
+        };
+        let mut out = standings.iter().map(is_out);
+        let in_doubt = !is_first;
+        piece.places.retain(|place| {
+            let is_out = out.next().unwrap_or(false);
+            if is_out && !in_doubt {
+                fates[*place] = Some(Fate::OptedOut);
+            } else if is_out {
+                // What may have been taken stays in doubt, but nothing is sent for it any more.
+                let doubt = SubmitOutcome::in_doubt("opted_out");
+                fates[*place].get_or_insert(Fate::Answered(doubt));
+            }
+            !is_out
+        });
+        self.checked_at = Instant::now();
+        !piece.places.is_empty()
+    }
+
+    /// Notes what the answer decides, and returns what has to be submitted again.
+    fn digest(
+        &self,
+        piece: Piece,
+        answer: Answer,
+        fates: &mut [Option<Fate>],
+        over: bool,
+    ) -> Vec<Piece> {
+        let (mut unsent, mut doubtful) = (Vec::new(), Vec::new());
+        let repeatable = self.open.provider.capabilities().repeat_is_safe;
+        for (place, outcome) in piece.places.iter().copied().zip(answer.outcomes) {
+            let was_in_doubt = self.doubtful || piece.repeats > 0;
+            let class = outcome.class;
+            let ends_doubt = matches!(class, SubmitClass::Accepted | SubmitClass::Rejected(_));
+            if matches!(class, SubmitClass::Transient) && answer.hint.is_some() {
+                unsent.push(place);
+            } else if repeatable && (class == SubmitClass::DOUBT || (was_in_doubt && !ends_doubt)) {
+                doubtful.push(place);
+            }
+            // That a repetition was not taken says nothing about the request before it.
+            if was_in_doubt && !ends_doubt {
+                let doubt = Fate::Answered(SubmitOutcome::in_doubt(outcome.code));
+                fates[place].get_or_insert(doubt);
+            } else {
+                fates[place] = Some(Fate::Answered(outcome));
+            }
+        }
+        let mut next = Vec::new();
+        if over {
+            return next;
+        }
+        if !unsent.is_empty() {
+            next.extend(self.unsent_again(&piece, answer.hint, unsent, fates));
+        }
+        if !doubtful.is_empty()
+            && let Some(pause) = DOUBT_PAUSES.get(piece.repeats)
+        {
+            next.push(Piece {
+                repeats: piece.repeats + 1,
+                pause: *pause,
+                ..Piece::new(doubtful)
+            });
+        }
+        next
+    }
+
+    /// How messages that were certainly not taken go again at once.
+    fn unsent_again(
+        &self,
+        piece: &Piece,
+        hint: Option<Hint>,
+        places: Vec<usize>,
+        fates: &mut [Option<Fate>],
+    ) -> Vec<Piece> {
+        let like = |places: Vec<usize>| Piece {
+            repeats: piece.repeats,
+            resubmits: piece.resubmits,
+            renewed_token: piece.renewed_token,
+            ..Piece::new(places)
+        };
+        match hint {
+            // Halves of halves end at single messages, whose refusal is their own.
+            Some(Hint::Split) if places.len() > 1 => {
+                let (one, other) = places.split_at(places.len() / 2);
+                vec![like(one.to_vec()), like(other.to_vec())]
+            }
+            Some(Hint::Split) if piece.mode == SubmitMode::Batch => vec![like(places)],
+            Some(Hint::Resubmit) if piece.resubmits < RESUBMITS_MAX => vec![Piece {
+                resubmits: piece.resubmits + 1,
+                ..like(places)
+            }],
+            Some(Hint::RefreshToken) if !piece.renewed_token => vec![Piece {
+                renewed_token: true,
+                ..like(places)
+            }],
+            Some(Hint::RefreshToken) => {
+                for place in places {
+                    let refused = SubmitOutcome::new(SubmitClass::AccountRefused, "access_token");
+                    fates[place] = Some(Fate::Answered(refused));
+                }
+                Vec::new()
+            }
+            // Left as they are: transient, to be tried again later.
+            Some(Hint::Split | Hint::Resubmit) | None => Vec::new(),
+        }
+    }
+
+    /// `false` if the worker stops first: then a doubt stays one.
+    async fn pause(&self, pause: Duration) -> bool {
+        if pause.is_zero() {
+            return true;
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => false,
+            () = tokio::time::sleep(pause) => true,
+        }
+    }
+
+    async fn submit(&self, messages: &[MtMessage<'_>], piece: &Piece) -> Answer {
+        let (shared, open) = (self.shared, self.open);
+        let connection = &open.connection;
+        let all = |outcome: SubmitOutcome| Answer::all(messages.len(), outcome);
+        let token = match open.provider.access_tokens() {
+            None => None,
+            Some(tokens) => match shared.tokens.get(tokens, connection, &shared.submit).await {
+                Ok(token) => Some(token),
+                Err(outcome) => return all(outcome),
+            },
+        };
+        let submission = Submission {
+            messages,
+            mode: piece.mode,
+            public_url: &shared.public_url,
+            access_token: token.as_ref().map(|token| token.reveal()),
+        };
+        let request = match open.provider.build_request(connection, &submission) {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::error!(connection = %connection.id, "{error}");
+                return all(SubmitOutcome::new(
+                    SubmitClass::AccountRefused,
+                    "unsendable",
+                ));
+            }
+        };
+        let started = Instant::now();
+        shared.metrics.requests_in_flight.inc();
+        let answer = shared.submit.submit(request).await;
+        shared.metrics.requests_in_flight.dec();
+        let seconds = shared
+            .metrics
+            .submit_seconds
+            .with_label_values(&[open.provider.slug()]);
+        seconds.observe(started.elapsed().as_secs_f64());
+        let answer = match answer {
+            Ok(response) => open.provider.read_response(messages, piece.mode, &response),
+            Err(NoAnswer::NotSent(code)) => all(SubmitOutcome::new(SubmitClass::Transient, code)),
+            Err(NoAnswer::Unknown(code)) => all(SubmitOutcome::in_doubt(code)),
+        };
+        if let (Some(Hint::RefreshToken), Some(token)) = (answer.hint, &token) {
+            shared.tokens.forget(&connection.id, token).await;
+        }
+        answer
+    }
+}
+
+impl Shared {
+    fn count(&self, slug: &str, outcomes: &[SubmitOutcome]) {
+        for outcome in outcomes {
+            let labels = [slug, outcome.class.as_str()];
+            self.metrics.submits.with_label_values(&labels).inc();
+        }
     }
 }

@@ -32,6 +32,14 @@ pub(crate) struct Open {
     pub(crate) queue: String,
 }
 
+impl Open {
+    /// Rows that one request carries.
+    pub(crate) fn messages_per_request(&self) -> usize {
+        let provider = self.provider.messages_per_request(&self.connection);
+        provider.max(1)
+    }
+}
+
 /// A chunk on its way: some rows launched, some not.
 pub(crate) struct Run {
     pub(crate) open: Arc<Open>,

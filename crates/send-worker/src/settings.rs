@@ -56,6 +56,7 @@ impl Settings {
     /// After this a claim of somebody else was interrupted: no request of theirs can be running.
     pub(crate) fn interrupted_after_millis(&self) -> u64 {
         let margin = Duration::from_secs(30);
-        u64::try_from((self.request_timeout + margin).as_millis()).unwrap_or(u64::MAX)
+        // A request may be repeated for twice its time (see `request`), and the last one takes it whole.
+        u64::try_from((self.request_timeout * 3 + margin).as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     demo::{self, Demo},
     docs::Docs,
     exit::{self, Failure},
+    inspect::Inspect,
     standalone::Standalone,
     twin::Twin,
 };
@@ -61,6 +62,7 @@ enum Command {
     DeadLetters(DeadLetters),
     #[command(subcommand)]
     Twin(Box<Twin>),
+    Inspect(Box<Inspect>),
     CheckConfig(CheckConfig),
     #[command(subcommand)]
     Docs(Docs),
@@ -95,6 +97,7 @@ impl Cli {
             Command::Providers => providers::run(&session()?).await,
             Command::DeadLetters(command) => command.run(&session()?).await,
             Command::Twin(twin) => twin.run(json, &log).await,
+            Command::Inspect(inspect) => inspect.run(),
             Command::CheckConfig(check) => check.run(),
             Command::Docs(docs) => docs.run(),
         }

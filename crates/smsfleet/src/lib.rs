@@ -10,6 +10,7 @@ mod demo;
 mod docs;
 mod exit;
 mod fleet;
+mod inspect;
 mod output;
 mod recipients;
 mod sample;

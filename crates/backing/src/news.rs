@@ -287,6 +287,7 @@ mod tests {
             number: number(),
             kind,
             at: NOW,
+            sender: None,
             source: OptOutSource::Provider,
             connection_id: None,
             evidence: String::new(),

@@ -130,6 +130,7 @@ async fn fill(name: &str, ledger: &dyn Ledger, messages: u32) -> Result<(), Fail
             token: 7,
             attempt: 1,
             connection_id: connection.clone(),
+            sender: "+15550100".into(),
             now,
             interrupted_after_millis: 60_000,
             redelivered: false,
@@ -152,12 +153,15 @@ async fn fill(name: &str, ledger: &dyn Ledger, messages: u32) -> Result<(), Fail
                     "SM{:032x}",
                     u128::from(batch.as_u64()) << 64 | u128::from(row)
                 ),
+                parts: 1,
+                part_ids: Vec::new(),
             })
         };
         let settle = SettleRequest {
             batch: *batch,
             token: 7,
             now,
+            connection_id: connection.clone(),
             sender: (organization.clone(), "+15550100".into()),
             rows: rows.clone().map(accepted).collect::<Result<_, _>>()?,
         };
@@ -172,6 +176,7 @@ async fn fill(name: &str, ledger: &dyn Ledger, messages: u32) -> Result<(), Fail
             state: MessageState::Delivered,
             code: String::new(),
             provider_message_id: String::new(),
+            part: None,
         };
         let reports: Vec<_> = rows.clone().map(delivered).collect();
         ledger.merge(*batch, &reports, now).await?;

@@ -8,6 +8,8 @@
 //!   of its claim, while nothing better is known;
 //! - an error means that the outcome is unknown. Who cannot claim does not send.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use message::{
     BatchId, BatchKey, Class, Connection, ConnectionId, DistributionId, DoubtPolicy, MaskedMsisdn,
@@ -100,18 +102,20 @@ pub trait Ledger: Send + Sync + 'static {
         number: Msisdn,
     ) -> Result<Option<Conversation>, LedgerError>;
 
-    /// Whether an inbound message was processed before.
+    /// Whether something that came in was processed before: an inbound message, a callback's nonce.
     async fn was_seen(
         &self,
         organization: &OrganizationId,
-        inbound_id: &str,
+        name: &str,
     ) -> Result<bool, LedgerError>;
 
-    /// Remembers for [`SEEN_FOR_DAYS`] days that an inbound message has been processed.
+    /// Remembers for `keep_for` that something has been processed: [`INBOUND_SEEN_FOR`] or
+    /// [`NONCE_SEEN_FOR`]. Marked again, it is remembered anew.
     async fn mark_seen(
         &self,
         organization: &OrganizationId,
-        inbound_id: &str,
+        name: &str,
+        keep_for: Duration,
     ) -> Result<(), LedgerError>;
 
     // --- Opt-outs ---
@@ -223,8 +227,12 @@ pub const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
 /// Refused batches kept per organisation.
 pub const REFUSED_BATCHES_MAX: usize = 1_000;
 
-/// Days an inbound message's id is remembered.
-pub const SEEN_FOR_DAYS: u64 = 7;
+/// How long an inbound message's id is remembered.
+pub const INBOUND_SEEN_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long a callback's nonce is remembered: providers sign for five minutes at most, and clocks
+/// differ.
+pub const NONCE_SEEN_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// A batch as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -318,6 +326,9 @@ pub struct ClaimRequest {
     pub attempt: u8,
     /// The connection that is about to carry the rows.
     pub connection_id: ConnectionId,
+    /// The sender they are about to be sent from ([`message::Sender::key`]): an opt-out may hold for
+    /// one sender only.
+    pub sender: String,
     /// The caller's clock.
     pub now: Timestamp,
     /// A claim of another token that is older than this was interrupted: request timeout + 30 s.
@@ -357,6 +368,8 @@ pub struct SettleRequest {
     pub token: u32,
     /// The caller's clock.
     pub now: Timestamp,
+    /// The connection that carried them: whose ids the provider's ids are.
+    pub connection_id: ConnectionId,
     /// The owner of the connection and the sender the rows were sent from, for matching replies.
     pub sender: (OrganizationId, String),
     /// The rows.
@@ -376,6 +389,12 @@ pub struct SettleRow {
     pub code: String,
     /// The provider's id; empty while unknown.
     pub provider_message_id: String,
+    /// Parts of the message whose receipts come one by one; 0 or 1: one receipt speaks for the whole
+    /// message. Where a request may have been taken it is said even if nobody knows whether it was:
+    /// without it the parts' receipts never make the message delivered.
+    pub parts: u8,
+    /// The ids of all parts, where each has its own; else empty.
+    pub part_ids: Vec<String>,
 }
 
 /// What became of a claimed row.
@@ -428,6 +447,26 @@ pub struct RowReport {
     pub code: String,
     /// The provider's id; empty if the receipt has none.
     pub provider_message_id: String,
+    /// Which part it is about; nothing if it speaks for the whole message.
+    pub part: Option<PartReport>,
+}
+
+/// Which part of a message a receipt is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartReport {
+    /// The part.
+    pub name: PartName,
+    /// How many parts the message has, where the receipt says so.
+    pub of: Option<u8>,
+}
+
+/// How a receipt names a part. One message's parts are all named in the same way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartName {
+    /// Its number, from 1.
+    Number(u8),
+    /// The provider's id of the part.
+    Id(String),
 }
 
 /// Asks for tokens of a limit.

@@ -122,8 +122,11 @@ pub struct ReplyEvent {
     pub to: String,
     /// What they wrote.
     pub text: String,
-    /// Parts the carrier joined.
+    /// Parts that the carrier, the provider or the fleet joined.
     pub parts: u8,
+    /// Not all parts arrived in time: each gap in the text is a `…`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
     /// What the keyword rules made of it.
     pub keyword: Keyword,
     /// The provider's id of the inbound message.

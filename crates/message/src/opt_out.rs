@@ -16,6 +16,10 @@ pub struct OptOutChange {
     /// When, by the provider's receive time where there is one. Order of changes: the later one
     /// holds, at a tie the opt-out.
     pub at: Timestamp,
+    /// Towards which sender only ([`crate::Sender::key`]); nothing for the whole organisation. Known
+    /// from a provider's refusal, which may hold for the number that it refused and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
     /// How the fleet came to know.
     pub source: OptOutSource,
     /// The connection it came over, where there is one.

@@ -140,7 +140,10 @@ fn every_event_we_can_write_fits_its_schema() {
         OptOutSource::Api,
         OptOutSource::Import,
     ] {
-        for kind in [OptOutKind::OptOut, OptOutKind::OptIn] {
+        for (kind, sender) in [
+            (OptOutKind::OptOut, Some("+12025550100".to_owned())),
+            (OptOutKind::OptIn, None),
+        ] {
             assert_fits(
                 &schema,
                 &Event::OptOut(OptOutEvent {
@@ -151,6 +154,7 @@ fn every_event_we_can_write_fits_its_schema() {
                         number: number(),
                         kind,
                         at: AT,
+                        sender,
                         source,
                         connection_id: Some(connection()),
                         evidence: String::new(),
@@ -188,6 +192,7 @@ fn every_reply_we_can_write_fits_its_schema() {
                 to: "+12025550100".into(),
                 text: "👍".into(),
                 parts: 1,
+                incomplete: keyword == Keyword::Help,
                 keyword,
                 provider_message_id: "SM1".into(),
                 received_at: AT,

@@ -206,8 +206,8 @@ calls! {
     fn merge(batch: BatchKey, reports: &[RowReport], now: Timestamp) -> Vec<Settled>;
     fn latest_message(organization: &OrganizationId, sender: &str, number: Msisdn)
         -> Option<Conversation>;
-    fn was_seen(organization: &OrganizationId, inbound_id: &str) -> bool;
-    fn mark_seen(organization: &OrganizationId, inbound_id: &str) -> ();
+    fn was_seen(organization: &OrganizationId, name: &str) -> bool;
+    fn mark_seen(organization: &OrganizationId, name: &str, keep_for: std::time::Duration) -> ();
     fn change_opt_out(change: &OptOutChange) -> bool;
     fn standings(organization: &OrganizationId, numbers: &[Msisdn]) -> Vec<Option<Standing>>;
     fn distribution(organization: &OrganizationId, distribution: &DistributionId)

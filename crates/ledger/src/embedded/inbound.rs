@@ -1,4 +1,4 @@
-//! What came in and is remembered for a while: ids of inbound messages, refused batches.
+//! What came in and is remembered for a while: names of what was processed, refused batches.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -7,9 +7,9 @@ use std::{
 
 use message::{OrganizationId, Timestamp};
 
-use crate::{REFUSED_BATCHES_MAX, RefusedBatch, SEEN_FOR_DAYS};
+use crate::{REFUSED_BATCHES_MAX, RefusedBatch};
 
-/// Ids of inbound messages, and refused batches.
+/// Names of what was processed, and refused batches.
 #[derive(Default)]
 pub(super) struct Inbound {
     seen: HashMap<(OrganizationId, String), Instant>,
@@ -19,12 +19,17 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
-    pub(super) fn was_seen(&self, organization: &OrganizationId, inbound_id: &str) -> bool {
-        let key = (organization.clone(), inbound_id.to_owned());
+    pub(super) fn was_seen(&self, organization: &OrganizationId, name: &str) -> bool {
+        let key = (organization.clone(), name.to_owned());
         self.seen.get(&key).is_some_and(|end| *end > Instant::now())
     }
 
-    pub(super) fn mark_seen(&mut self, organization: &OrganizationId, inbound_id: &str) {
+    pub(super) fn mark_seen(
+        &mut self,
+        organization: &OrganizationId,
+        name: &str,
+        keep_for: Duration,
+    ) {
         let now = Instant::now();
         while let Some((end, key)) = self.ends.first().filter(|(end, _)| *end <= now).cloned() {
             self.ends.pop_first();
@@ -32,8 +37,8 @@ impl Inbound {
                 self.seen.remove(&key);
             }
         }
-        let key = (organization.clone(), inbound_id.to_owned());
-        let end = now + Duration::from_secs(SEEN_FOR_DAYS * 24 * 3600);
+        let key = (organization.clone(), name.to_owned());
+        let end = now + keep_for;
         self.seen.insert(key.clone(), end);
         self.ends.insert((end, key));
     }

@@ -1,7 +1,10 @@
 //! The ledger in the process: for `smsfleet demo`, `smsfleet standalone` and tests. It forgets
 //! everything when the process ends; nothing is written anywhere, so nothing is sealed either.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use message::{
@@ -185,17 +188,18 @@ impl Ledger for EmbeddedLedger {
     async fn was_seen(
         &self,
         organization: &OrganizationId,
-        inbound_id: &str,
+        name: &str,
     ) -> Result<bool, LedgerError> {
-        Ok(lock(&self.inbound).was_seen(organization, inbound_id))
+        Ok(lock(&self.inbound).was_seen(organization, name))
     }
 
     async fn mark_seen(
         &self,
         organization: &OrganizationId,
-        inbound_id: &str,
+        name: &str,
+        keep_for: Duration,
     ) -> Result<(), LedgerError> {
-        lock(&self.inbound).mark_seen(organization, inbound_id);
+        lock(&self.inbound).mark_seen(organization, name, keep_for);
         Ok(())
     }
 

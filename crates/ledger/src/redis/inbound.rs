@@ -1,4 +1,6 @@
-//! What came in and is remembered for a while: ids of inbound messages, refused batches.
+//! What came in and is remembered for a while: names of what was processed, refused batches.
+
+use std::time::Duration;
 
 use message::OrganizationId;
 
@@ -6,28 +8,27 @@ use super::{
     RedisLedger,
     batches::{millis, to_json},
 };
-use crate::{LedgerError, REFUSED_BATCHES_MAX, RefusedBatch, SEEN_FOR_DAYS};
+use crate::{LedgerError, REFUSED_BATCHES_MAX, RefusedBatch};
 
 pub(super) async fn was_seen(
     ledger: &RedisLedger,
     organization: &OrganizationId,
-    inbound_id: &str,
+    name: &str,
 ) -> Result<bool, LedgerError> {
-    let key = ledger.keys.of(organization, &format!("seen:{inbound_id}"));
+    let key = ledger.keys.of(organization, &format!("seen:{name}"));
     ledger.link.run(redis::cmd("EXISTS").arg(key)).await
 }
 
 pub(super) async fn mark_seen(
     ledger: &RedisLedger,
     organization: &OrganizationId,
-    inbound_id: &str,
+    name: &str,
+    keep_for: Duration,
 ) -> Result<(), LedgerError> {
-    let key = ledger.keys.of(organization, &format!("seen:{inbound_id}"));
-    let seconds = SEEN_FOR_DAYS * 24 * 3600;
-    ledger
-        .link
-        .run(redis::cmd("SET").arg(key).arg("").arg("EX").arg(seconds))
-        .await
+    let key = ledger.keys.of(organization, &format!("seen:{name}"));
+    let mut set = redis::cmd("SET");
+    set.arg(key).arg("").arg("PX").arg(millis(keep_for).max(1));
+    ledger.link.run(&set).await
 }
 
 /// A set by time, so that a call that is repeated is one refusal.

@@ -2,7 +2,7 @@
 //! same code runs on one server and on a cluster; every call is idempotent, because a call that
 //! timed out has an unknown outcome. What lies where: `keys.rs`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use message::{
@@ -169,17 +169,18 @@ impl Ledger for RedisLedger {
     async fn was_seen(
         &self,
         organization: &OrganizationId,
-        inbound_id: &str,
+        name: &str,
     ) -> Result<bool, LedgerError> {
-        inbound::was_seen(self, organization, inbound_id).await
+        inbound::was_seen(self, organization, name).await
     }
 
     async fn mark_seen(
         &self,
         organization: &OrganizationId,
-        inbound_id: &str,
+        name: &str,
+        keep_for: Duration,
     ) -> Result<(), LedgerError> {
-        inbound::mark_seen(self, organization, inbound_id).await
+        inbound::mark_seen(self, organization, name, keep_for).await
     }
 
     async fn change_opt_out(&self, change: &OptOutChange) -> Result<bool, LedgerError> {

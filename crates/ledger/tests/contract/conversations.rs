@@ -3,7 +3,7 @@
 use ledger::{Conversation, SettleOutcome, SettleRequest};
 use message::{BatchKey, MessageState, OrganizationId, Reference};
 
-use crate::world::{SENDER, World, accepted, at, number, settle_row};
+use crate::world::{SENDER, World, accepted, at, connection, number, settle_row};
 
 async fn latest(world: &World, sender: &str, row: u32) -> Option<Conversation> {
     let latest = world
@@ -59,6 +59,7 @@ pub async fn thousands_of_conversations_are_all_found(world: &World) {
             batch,
             token: 1,
             now: at(u64::from(rows[0])),
+            connection_id: connection("con-1"),
             sender: (world.organization.clone(), SENDER.into()),
             rows: rows.iter().map(|row| accepted(*row)).collect(),
         };

@@ -1,6 +1,6 @@
 //! Inbound messages that were seen, and refused batches.
 
-use ledger::{REFUSED_BATCHES_MAX, RefusedBatch};
+use ledger::{INBOUND_SEEN_FOR, REFUSED_BATCHES_MAX, RefusedBatch};
 use message::{BatchId, Refusal, Rule};
 
 use crate::world::{World, at};
@@ -18,7 +18,7 @@ pub async fn an_inbound_message_is_seen_once_it_is_marked(world: &World) {
     for _ in 0..2 {
         world
             .ledger
-            .mark_seen(&world.organization, id)
+            .mark_seen(&world.organization, id, INBOUND_SEEN_FOR)
             .await
             .expect("marked");
     }

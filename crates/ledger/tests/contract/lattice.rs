@@ -24,6 +24,7 @@ fn any_report(random: &mut fastrand::Rng) -> RowReport {
         state: any_state(random),
         code: CODES[random.usize(..CODES.len())].into(),
         provider_message_id: id,
+        part: None,
     }
 }
 
@@ -98,6 +99,7 @@ fn any_step(world: &World, batch: BatchKey, now: u64, random: &mut fastrand::Rng
                 batch,
                 token: random.u32(..3),
                 now: at(now),
+                connection_id: connection("con-1"),
                 sender: (world.organization.clone(), SENDER.into()),
                 rows: settled,
             })

@@ -14,6 +14,7 @@ fn change(world: &World, row: u32, kind: OptOutKind, millis: u64) -> OptOutChang
         number: number(row),
         kind,
         at: at(millis),
+        sender: None,
         source: OptOutSource::Keyword,
         connection_id: Some(connection("con-1")),
         evidence: "SM-in-1 \"STOP\" {é}".into(),

@@ -151,6 +151,7 @@ impl World {
             token,
             attempt: 1,
             connection_id: connection("con-1"),
+            sender: SENDER.into(),
             now: at(1_000),
             interrupted_after_millis: 60_000,
             redelivered: false,
@@ -184,6 +185,7 @@ impl World {
             batch,
             token,
             now,
+            connection_id: connection("con-1"),
             sender: (self.organization.clone(), SENDER.into()),
             rows: rows.to_vec(),
         };
@@ -261,6 +263,8 @@ pub fn settle_row(row: u32, outcome: SettleOutcome, code: &str, id: &str) -> Set
         outcome,
         code: code.into(),
         provider_message_id: id.into(),
+        parts: 1,
+        part_ids: Vec::new(),
     }
 }
 
@@ -283,6 +287,7 @@ pub fn report(row: u32, state: MessageState, code: &str) -> RowReport {
         state,
         code: code.into(),
         provider_message_id: String::new(),
+        part: None,
     }
 }
 

@@ -338,6 +338,7 @@ impl Group {
             token: self.open.token,
             now: now(),
             sender: (connection.organization_id.clone(), connection.sender.key()),
+            connection_id: connection.id.clone(),
             rows,
         };
         let errors = &self.shared.metrics.ledger_errors;

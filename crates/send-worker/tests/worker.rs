@@ -52,6 +52,7 @@ async fn a_chunk_that_comes_twice_is_sent_once() {
 async fn an_opted_out_recipient_gets_no_request() {
     let mut world = World::new(UNPACED, |_, _| Answer::Taken).await;
     let change = OptOutChange {
+        sender: None,
         organization_id: world.organization.clone(),
         number: number(3),
         kind: OptOutKind::OptOut,

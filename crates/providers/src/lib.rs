@@ -4,6 +4,7 @@
 
 pub mod form;
 pub mod twilio;
+pub mod vonage;
 
 mod basic;
 mod callback;
@@ -33,7 +34,7 @@ pub use provider::{MtMessage, Provider, Submission, SubmitMode};
 pub use token::{AccessToken, AccessTokens};
 
 /// Every provider the fleet knows.
-pub static PROVIDERS: &[&dyn Provider] = &[&twilio::Twilio];
+pub static PROVIDERS: &[&dyn Provider] = &[&twilio::Twilio, &vonage::Vonage];
 
 /// The provider with this slug.
 #[must_use]

@@ -104,6 +104,7 @@ async fn change(
         return Err(ApiError::invalid("note", problem));
     }
     let change = OptOutChange {
+        sender: None,
         organization_id: organization.clone(),
         number,
         kind,

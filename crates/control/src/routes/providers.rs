@@ -12,7 +12,22 @@ pub(super) struct ProviderView {
     name: &'static str,
     sender: SenderView,
     segments_per_second_default: f64,
+    can: CanView,
     fields: Vec<FieldView>,
+}
+
+/// What the fleet decides by.
+#[derive(Serialize)]
+struct CanView {
+    messages_per_request: usize,
+    receipts_per_part: bool,
+    repeat_is_safe: bool,
+    status_look_up: bool,
+    answers_keywords: bool,
+    lifts_opt_outs: bool,
+    callback_methods: &'static [&'static str],
+    callback_content_types: &'static [&'static str],
+    callback_paths: &'static [&'static str],
 }
 
 #[derive(Serialize)]
@@ -32,13 +47,25 @@ struct FieldView {
 pub(super) async fn list() -> Json<Page<ProviderView>> {
     let items = PROVIDERS.iter().map(|provider| {
         let form = provider.form();
+        let can = provider.capabilities();
         ProviderView {
             provider: provider.slug(),
             name: form.provider_name,
             sender: SenderView {
                 hint: form.sender_hint,
             },
-            segments_per_second_default: provider.capabilities().segments_per_second,
+            segments_per_second_default: can.segments_per_second,
+            can: CanView {
+                messages_per_request: can.messages_per_request,
+                receipts_per_part: can.receipts_per_part,
+                repeat_is_safe: can.repeat_is_safe,
+                status_look_up: can.status_look_up,
+                answers_keywords: can.answers_keywords,
+                lifts_opt_outs: can.lifts_opt_outs,
+                callback_methods: can.callback_methods,
+                callback_content_types: can.callback_content_types,
+                callback_paths: can.callback_slugs,
+            },
             fields: form
                 .fields
                 .iter()

@@ -3,6 +3,7 @@
 //! module with its form, one fixture folder and one line in [`PROVIDERS`].
 
 pub mod form;
+pub mod messagemedia;
 pub mod twilio;
 pub mod vonage;
 
@@ -34,7 +35,7 @@ pub use provider::{MtMessage, Provider, Submission, SubmitMode};
 pub use token::{AccessToken, AccessTokens};
 
 /// Every provider the fleet knows.
-pub static PROVIDERS: &[&dyn Provider] = &[&twilio::Twilio, &vonage::Vonage];
+pub static PROVIDERS: &[&dyn Provider] = &[&messagemedia::MessageMedia, &twilio::Twilio, &vonage::Vonage];
 
 /// The provider with this slug.
 #[must_use]

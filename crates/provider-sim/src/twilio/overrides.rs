@@ -16,6 +16,8 @@ pub(crate) const DEFAULT: RetryPolicy = RetryPolicy {
     on_5xx: false,
     attempt_timeout: Duration::from_secs(15),
     total_timeout: Duration::from_secs(15),
+    doubling: false,
+    wants_a_body: false,
 };
 
 /// Splits a callback URL into what is called and how. `ct` is read and not used: the twin's connect timeout is Twilio's

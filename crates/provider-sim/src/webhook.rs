@@ -21,6 +21,8 @@ pub(crate) struct RetryPolicy {
     pub on_connect: bool,
     /// Repeats if the answer did not come in time.
     pub on_timeout: bool,
+    /// Repeats after a 429, whatever it does after another 4xx.
+    pub on_429: bool,
     /// Repeats after a 4xx.
     pub on_4xx: bool,
     /// Repeats after a 5xx.
@@ -140,6 +142,7 @@ impl Poster {
             let again = match &outcome {
                 Ok(answer) => match answer.status {
                     200..=299 => !success,
+                    429 => policy.on_429 || policy.on_4xx,
                     400..=499 => policy.on_4xx,
                     500..=599 => policy.on_5xx,
                     _ => false,

@@ -67,6 +67,8 @@ pub(crate) mod phone;
 mod plan;
 mod receipts;
 mod replies;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -193,7 +195,7 @@ impl<P: Provider> Engine<P> {
         RunningTwin::start(settings.listen, engine).await
     }
 
-    /// All messages, locked: for lists, and for several questions at once.
+    /// All messages, locked: for lists, and for several questions at once. To be let go before [`Call::take`].
     pub fn messages(&self) -> MutexGuard<'_, Messages<P::Details>> {
         locked(&self.messages)
     }

@@ -51,7 +51,11 @@ async fn create(
         }
     };
     let readable = is_form(&headers);
-    let form = readable.then(|| Form::read(&body)).unwrap_or_default();
+    let form = if readable {
+        Form::read(&body)
+    } else {
+        Form::default()
+    };
     let asked = Asked {
         recipient: form.recipient(),
         reference: form.reference().into(),

@@ -12,6 +12,7 @@ pub(crate) const DEFAULT: RetryPolicy = RetryPolicy {
     retries: 1,
     on_connect: true,
     on_timeout: false,
+    on_429: false,
     on_4xx: false,
     on_5xx: false,
     attempt_timeout: Duration::from_secs(15),

@@ -115,7 +115,7 @@ impl Api {
     /// If it is refused.
     pub async fn add_connection(
         &self,
-        account: &provider_sim::TwinAccount,
+        account: &provider_sim::TwilioAccount,
         sender: &str,
         base_url: &str,
         segments_per_second: f64,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use provider_sim::{RunningTwin, TwilioTwin, TwinAccount, TwinBehaviour, TwinSettings};
+use provider_sim::{RunningTwin, TwilioAccount, TwilioTwin, TwinBehaviour, TwinSettings};
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -114,15 +114,15 @@ pub struct Stage {
 
 /// The twin's account.
 #[must_use]
-pub fn account(ingress: &str) -> TwinAccount {
+pub fn account(ingress: &str) -> TwilioAccount {
     let webhook = format!(
         "{ingress}/distribution-providers/v1/receive/distribution/message/twilio-sms/{ORGANIZATION}"
     );
-    TwinAccount {
+    TwilioAccount {
         senders: vec![SENDER.to_owned()],
         // Twilio's overrides, as an administrator is told to paste them: a restart is bridged.
         inbound_webhook: Some(format!("{webhook}#rc=4&rp=all")),
-        ..TwinAccount::new(ACCOUNT_SID, AUTH_TOKEN)
+        ..TwilioAccount::new(ACCOUNT_SID, AUTH_TOKEN)
     }
 }
 

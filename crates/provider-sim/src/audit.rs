@@ -28,7 +28,7 @@ pub(crate) struct EntryId {
     generation: u32,
 }
 
-/// A request, booked on arrival.
+/// A message that is asked for, booked on arrival.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     /// Where it is booked.
@@ -43,7 +43,7 @@ struct Entry {
     requests: u32,
     accepted: u32,
     status: Option<&'static str>,
-    error_code: u32,
+    error_code: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Audit {
         change(&mut locked(&self.books).totals);
     }
 
-    /// Books a send request that names a recipient, before anything is decided about it.
+    /// Books that a message to a named recipient is asked for, before anything is decided about it.
     pub fn arrived(&self, key: Key, now: SystemTime) -> Arrival {
         let mut books = locked(&self.books);
         let books = &mut *books;
@@ -112,7 +112,7 @@ impl Audit {
                     requests: 0,
                     accepted: 0,
                     status: None,
-                    error_code: 0,
+                    error_code: None,
                 });
                 books.index.insert(key, index);
                 index
@@ -154,14 +154,20 @@ impl Audit {
         };
         entry.accepted += 1;
         entry.status = Some(status);
-        entry.error_code = 0;
+        entry.error_code = None;
         let times = entry.accepted;
         books.totals.accepted_references += u64::from(times == 1);
         times
     }
 
     /// Books a message's change of status.
-    pub fn moved(&self, entry: EntryId, from: &'static str, to: &'static str, error_code: u32) {
+    pub fn moved(
+        &self,
+        entry: EntryId,
+        from: &'static str,
+        to: &'static str,
+        error_code: Option<&'static str>,
+    ) {
         let mut books = locked(&self.books);
         // A message from before a reset is in no figure any more.
         let Some(entry) = books.entry(entry) else {
@@ -267,7 +273,7 @@ impl Audit {
             requests: entry.requests,
             accepted: entry.accepted,
             status: entry.status.map(str::to_owned),
-            error_code: (entry.error_code != 0).then_some(entry.error_code),
+            error_code: entry.error_code.map(str::to_owned),
         }
     }
 
@@ -344,13 +350,13 @@ mod tests {
         let audit = Audit::new(vec!["A".into()]);
         let entry = accept(&audit, key(33_639_980_001, "b-0"));
         accept(&audit, key(33_639_980_002, "b-1"));
-        audit.moved(entry, "queued", "undelivered", 30_003);
+        audit.moved(entry, "queued", "undelivered", Some("30003"));
         let report = audit.report();
         assert_eq!(
             report.totals.statuses.values().sum::<u64>(),
             report.totals.accepted
         );
-        assert_eq!(report.entries[0].error_code, Some(30_003));
+        assert_eq!(report.entries[0].error_code.as_deref(), Some("30003"));
     }
 
     #[test]
@@ -384,7 +390,7 @@ mod tests {
         let old = accept(&audit, key(33_639_980_001, "b-0"));
         audit.reset();
         accept(&audit, key(33_639_980_002, "c-0"));
-        audit.moved(old, "queued", "delivered", 0);
+        audit.moved(old, "queued", "delivered", None);
         assert_eq!(audit.report().entries[0].status.as_deref(), Some("queued"));
     }
 }

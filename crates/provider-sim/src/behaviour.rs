@@ -43,6 +43,10 @@ pub struct TwinBehaviour {
     pub replies: ReplyScript,
     /// How callbacks are signed.
     pub signature: SignatureVariant,
+    /// Between two attempts of a callback that was not taken; the first pause, where the provider's pauses grow. Real
+    /// ones last seconds to hours, which no test waits for.
+    #[serde(with = "humantime_serde")]
+    pub callback_retry_pause: Duration,
 }
 
 impl Default for TwinBehaviour {
@@ -61,6 +65,7 @@ impl Default for TwinBehaviour {
             fault_rates: FaultRates::default(),
             replies: ReplyScript::default(),
             signature: SignatureVariant::default(),
+            callback_retry_pause: Duration::from_millis(200),
         }
     }
 }
@@ -105,7 +110,8 @@ impl TwinBehaviour {
     }
 }
 
-/// Shares of the send requests that go wrong, decided per message and attempt, so that a retry has a new chance.
+/// Shares of the send requests that go wrong, decided by a request's first message and its attempt, so that a retry has a
+/// new chance. What is taken is every message of the request that is valid.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultRates {
@@ -181,70 +187,75 @@ pub struct Replies {
     pub words: Vec<String>,
 }
 
-/// How the callbacks are signed.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+/// How the callbacks are signed, or authenticated where the provider signs nothing.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SignatureVariant {
-    /// The provider's default: the account's own secret over the URL as it was given.
+    /// The provider's default, with the account's own secret.
     #[default]
     AccountSecret,
-    /// The default, over the URL with its port written out, as some of the provider's machines do.
-    ExplicitPort,
-    /// A JSON body whose SHA-256 is in the query, which alone is signed.
-    BodyHash,
-    /// A key that the customer shares with the provider, named in a header.
-    SharedKey {
-        /// The key's public id.
-        id: String,
-        /// The key.
-        secret: String,
-        /// The digest.
-        algorithm: SharedKeyAlgorithm,
-    },
     /// Made with a wrong secret: what a stranger, or a rotated token, looks like.
     Forged,
     /// No signature at all.
     Missing,
+    /// Another way of the provider to sign, by the twin's word for it; a twin refuses a word that it does not know.
+    Variant(String),
 }
 
-/// The digest of a shared key.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SharedKeyAlgorithm {
-    /// HMAC-SHA1.
-    HmacSha1,
-    /// HMAC-SHA256.
-    HmacSha256,
+impl SignatureVariant {
+    /// The twin's own variant of this word.
+    pub fn variant(word: &str) -> Self {
+        Self::Variant(word.to_owned())
+    }
 }
 
 /// The behaviour of a running twin.
 #[derive(Debug)]
-pub struct LiveBehaviour(RwLock<Arc<TwinBehaviour>>);
+pub struct LiveBehaviour {
+    now: RwLock<Arc<TwinBehaviour>>,
+    /// The words of [`SignatureVariant::Variant`] that the twin knows.
+    signatures: &'static [&'static str],
+}
 
 impl LiveBehaviour {
-    pub(crate) fn new(behaviour: TwinBehaviour) -> Self {
-        Self(RwLock::new(Arc::new(behaviour)))
+    pub(crate) fn new(
+        behaviour: TwinBehaviour,
+        signatures: &'static [&'static str],
+    ) -> anyhow::Result<Self> {
+        let live = Self {
+            now: RwLock::default(),
+            signatures,
+        };
+        live.set(behaviour)?;
+        Ok(live)
     }
 
     /// The behaviour at this moment.
     pub fn get(&self) -> Arc<TwinBehaviour> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Replaces the behaviour from the next request on.
     ///
     /// # Errors
-    /// See [`TwinBehaviour::check`]; then nothing changes.
+    /// See [`TwinBehaviour::check`], or the twin knows no such signature; then nothing changes.
     pub fn set(&self, behaviour: TwinBehaviour) -> anyhow::Result<()> {
         behaviour.check()?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(behaviour);
+        if let SignatureVariant::Variant(word) = &behaviour.signature {
+            ensure!(
+                self.signatures.contains(&word.as_str()),
+                "behaviour: signature has no variant {word:?}; this twin has {:?}",
+                self.signatures
+            );
+        }
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(behaviour);
         Ok(())
     }
 
     /// Changes some of the behaviour from the next request on.
     ///
     /// # Errors
-    /// See [`TwinBehaviour::check`]; then nothing changes.
+    /// As [`LiveBehaviour::set`].
     pub fn change(&self, edit: impl FnOnce(&mut TwinBehaviour)) -> anyhow::Result<()> {
         let mut behaviour = (*self.get()).clone();
         edit(&mut behaviour);
@@ -256,9 +267,14 @@ impl LiveBehaviour {
 mod tests {
     use super::*;
 
+    fn live() -> LiveBehaviour {
+        LiveBehaviour::new(TwinBehaviour::default(), &["explicit_port"])
+            .expect("the default is consistent")
+    }
+
     #[test]
     fn a_rate_that_is_no_share_is_refused_and_changes_nothing() {
-        let live = LiveBehaviour::new(TwinBehaviour::default());
+        let live = live();
         assert!(live.change(|b| b.failed_rate = 1.5).is_err());
         assert!(live.change(|b| b.reorder_rate = f64::NAN).is_err());
         let both = live.change(|b| (b.failed_rate, b.undelivered_rate) = (0.6, 0.6));
@@ -267,13 +283,22 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_that_the_twin_does_not_know_is_refused() {
+        let live = live();
+        let own = SignatureVariant::variant("explicit_port");
+        live.change(|b| b.signature = own.clone())
+            .expect("the twin knows this one");
+        let error = live
+            .change(|b| b.signature = SignatureVariant::variant("explicit_prot"))
+            .expect_err("misspelt");
+        assert!(error.to_string().contains("explicit_prot"), "{error}");
+        assert_eq!(live.get().signature, own);
+    }
+
+    #[test]
     fn the_behaviour_survives_a_round_through_json() {
         let behaviour = TwinBehaviour {
-            signature: SignatureVariant::SharedKey {
-                id: "key-1".into(),
-                secret: "s".into(),
-                algorithm: SharedKeyAlgorithm::HmacSha256,
-            },
+            signature: SignatureVariant::variant("body_hash"),
             ..TwinBehaviour::default()
         };
         let json = serde_json::to_string(&behaviour).expect("it is plain data");

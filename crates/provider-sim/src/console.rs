@@ -15,13 +15,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::report::AuditReport;
-use crate::running::{Provider, merge_behaviour};
+use crate::running::{self, merge_behaviour};
 
 /// Entries that are written while the audit's lock is held once.
 const PAGE: usize = 1_000;
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-type Twin = Arc<dyn Provider>;
+type Twin = Arc<dyn running::Twin>;
 
 pub(crate) fn routes(twin: Twin) -> Router {
     Router::new()

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Everything that a twin has seen since its start or its last reset.
 ///
-/// Every send request is in exactly one of these, so they add up to `totals.requests`: `accepted`, `refused` (all codes),
-/// `throttled`, `ambiguous_not_taken`.
+/// Every message that was asked for is in exactly one of these, so they add up to `totals.requests`: `accepted`,
+/// `refused` (all codes), `repeated`, `throttled`, `ambiguous_not_taken`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct AuditReport {
     /// The figures.
@@ -26,7 +26,10 @@ pub struct AuditReport {
 /// The figures of an audit.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Totals {
-    /// Send requests that arrived, whatever became of them.
+    /// HTTP requests to send, whatever became of them. One may ask for many messages.
+    #[serde(default)]
+    pub http_requests: u64,
+    /// Messages that were asked for, each time anew; a request that could not be read counts as one.
     pub requests: u64,
     /// Messages that were taken, the ambiguous ones included.
     pub accepted: u64,
@@ -34,8 +37,11 @@ pub struct Totals {
     pub accepted_segments: u64,
     /// Different (account, recipient, reference) among the accepted; equal to `accepted` if nothing was sent twice.
     pub accepted_references: u64,
-    /// Refusals by error code, 429 excepted.
-    pub refused: BTreeMap<u32, u64>,
+    /// Refusals by the provider's error code, 429 excepted.
+    pub refused: BTreeMap<String, u64>,
+    /// Asked for again under the same id, recognised as the same message, and not sent a second time.
+    #[serde(default)]
+    pub repeated: u64,
     /// Answered 429, because of a limit or by a fault.
     pub throttled: u64,
     /// Taken, though the client was answered with a 5xx, nothing, or a reset.
@@ -54,7 +60,7 @@ pub struct Totals {
     pub worst_late_ms: u64,
 }
 
-/// What became of callbacks.
+/// What became of callbacks. Where one HTTP request carries several reports, each report is counted.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct PostTotals {
     /// Answered 2xx.
@@ -101,7 +107,7 @@ pub struct AuditEntry {
     /// Present status of the message last accepted.
     pub status: Option<String>,
     /// Error code of that status.
-    pub error_code: Option<u32>,
+    pub error_code: Option<String>,
 }
 
 /// A person who said STOP.

@@ -1,4 +1,4 @@
-//! A running twin, as its caller holds it; and what a provider's module has to offer for that.
+//! A running twin, as its caller holds it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::audit::Audit;
 use crate::behaviour::{LiveBehaviour, TwinBehaviour};
 use crate::delivery::Waiting;
 use crate::report::AuditReport;
-use crate::settings::TwinSettings;
+use crate::settings::{TwinAccount, TwinSettings};
 use crate::webhook::Poster;
 use crate::{console, server};
 
@@ -28,23 +28,27 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub fn new(settings: &TwinSettings) -> anyhow::Result<Self> {
+    /// `signatures` are the twin's own words for [`SignatureVariant::Variant`](crate::SignatureVariant::Variant).
+    pub fn new<A: TwinAccount>(
+        settings: &TwinSettings<A>,
+        signatures: &'static [&'static str],
+    ) -> anyhow::Result<Self> {
         settings.check()?;
         let accounts = settings
             .accounts
             .iter()
-            .map(|account| account.account_sid.clone());
+            .map(|account| account.name().to_owned());
         Ok(Self {
             audit: Audit::new(accounts.collect()),
-            behaviour: LiveBehaviour::new(settings.behaviour.clone()),
+            behaviour: LiveBehaviour::new(settings.behaviour.clone(), signatures)?,
             poster: Poster::new(settings.callbacks_in_flight_max)?,
             stop: CancellationToken::new(),
         })
     }
 }
 
-/// One provider's twin, seen from the paths and handles that all twins share.
-pub(crate) trait Provider: Send + Sync + 'static {
+/// A twin, seen from the paths and handles that all twins share; the engine is the only one that implements it.
+pub(crate) trait Twin: Send + Sync + 'static {
     fn stage(&self) -> &Stage;
     /// The provider's own API.
     fn routes(self: Arc<Self>) -> axum::Router;
@@ -55,7 +59,7 @@ pub(crate) trait Provider: Send + Sync + 'static {
         &'a self,
         from: &'a str,
         to: &'a str,
-        body: &'a str,
+        text: &'a str,
     ) -> BoxFuture<'a, anyhow::Result<u16>>;
     fn waiting(&self) -> Waiting;
     fn idle(&self) -> BoxFuture<'_, ()>;
@@ -65,7 +69,7 @@ pub(crate) trait Provider: Send + Sync + 'static {
 
 /// A twin at work. Dropping it stops it; [`RunningTwin::stop`] also waits for that.
 pub struct RunningTwin {
-    provider: Arc<dyn Provider>,
+    twin: Arc<dyn Twin>,
     address: SocketAddr,
     tasks: TaskTracker,
     stop: DropGuard,
@@ -81,29 +85,26 @@ impl std::fmt::Debug for RunningTwin {
 
 impl RunningTwin {
     /// Binds `listen` and starts serving.
-    pub(crate) async fn start<P: Provider>(
-        listen: SocketAddr,
-        provider: P,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn start<T: Twin>(listen: SocketAddr, twin: T) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("bind the twin to {listen}"))?;
         let address = listener
             .local_addr()
             .context("read the twin's own address")?;
-        let provider = Arc::new(provider);
-        let stop = provider.stage().stop.clone();
-        let shared: Arc<dyn Provider> = provider.clone();
-        let router = provider
+        let twin = Arc::new(twin);
+        let stop = twin.stage().stop.clone();
+        let shared: Arc<dyn Twin> = twin.clone();
+        let router = twin
             .clone()
             .routes()
             .merge(console::routes(Arc::clone(&shared)));
         let tasks = TaskTracker::new();
         tasks.spawn(server::serve(listener, router, stop.clone()));
-        tasks.spawn(provider.work());
+        tasks.spawn(twin.work());
         tasks.close();
         Ok(Self {
-            provider: shared,
+            twin: shared,
             address,
             tasks,
             stop: stop.drop_guard(),
@@ -123,27 +124,27 @@ impl RunningTwin {
 
     /// Everything that the twin has seen.
     pub fn audit(&self) -> AuditReport {
-        self.provider.stage().audit.report()
+        self.twin.stage().audit.report()
     }
 
     /// The audit without its entry per message, for whoever asks every second.
     pub fn audit_summary(&self) -> AuditReport {
-        self.provider.stage().audit.summary()
+        self.twin.stage().audit.summary()
     }
 
     /// Callbacks due and in flight.
     pub fn waiting(&self) -> Waiting {
-        self.provider.waiting()
+        self.twin.waiting()
     }
 
     /// Waits until no callback or scripted reply is due or in flight.
     pub async fn idle(&self) {
-        self.provider.idle().await;
+        self.twin.idle().await;
     }
 
     /// The behaviour, to read and to change.
     pub fn behaviour(&self) -> &LiveBehaviour {
-        &self.provider.stage().behaviour
+        &self.twin.stage().behaviour
     }
 
     /// A person writes `body` from their number to one of the customer's; the answer is the webhook's HTTP status.
@@ -151,12 +152,12 @@ impl RunningTwin {
     /// # Errors
     /// If no account receives on `to`, it has no webhook, or the webhook does not answer at all.
     pub async fn send_inbound(&self, from: &str, to: &str, body: &str) -> anyhow::Result<u16> {
-        self.provider.inbound(from, to, body).await
+        self.twin.inbound(from, to, body).await
     }
 
     /// Forgets messages, opt-outs, audit and everything due. Settings and behaviour stay.
     pub fn reset(&self) {
-        self.provider.reset();
+        self.twin.reset();
     }
 
     /// Stops: no new request, a moment for those in flight, and what was due is dropped.
@@ -206,11 +207,12 @@ mod tests {
 
     #[test]
     fn a_patch_changes_what_it_names_and_null_restores_the_default() {
-        let live = LiveBehaviour::new(TwinBehaviour {
+        let behaviour = TwinBehaviour {
             seed: 9,
             failed_rate: 0.5,
             ..TwinBehaviour::default()
-        });
+        };
+        let live = LiveBehaviour::new(behaviour, &[]).expect("it is consistent");
         let patch = json!({"latency": "5ms", "fault_rates": {"hang": 0.1}, "failed_rate": null});
         merge_behaviour(&live, &patch).expect("the patch is valid");
         let now = live.get();
@@ -223,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_patch_with_a_misspelt_name_or_a_bad_value_changes_nothing() {
-        let live = LiveBehaviour::new(TwinBehaviour::default());
+        let live = LiveBehaviour::new(TwinBehaviour::default(), &[]).expect("it is consistent");
         for patch in [
             json!({"latencyy": "5ms"}),
             json!({"failed_rate": 2}),

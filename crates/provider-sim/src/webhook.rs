@@ -1,18 +1,16 @@
-//! Posts callbacks to the customer's webhooks, with the provider's patience and retries.
+//! Calls the customer's webhooks, with the provider's patience and retries.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
 
 use crate::report::PostTotals;
 
 /// More of an answer than this is not read: it is thrown away anyway, and the webhook may be hostile.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two attempts. Short, because the provider gives up everything after its total timeout.
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// When a callback is repeated and when it is given up.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -23,6 +21,8 @@ pub(crate) struct RetryPolicy {
     pub on_connect: bool,
     /// Repeats if the answer did not come in time.
     pub on_timeout: bool,
+    /// Repeats after a 429, whatever it does after another 4xx.
+    pub on_429: bool,
     /// Repeats after a 4xx.
     pub on_4xx: bool,
     /// Repeats after a 5xx.
@@ -31,16 +31,24 @@ pub(crate) struct RetryPolicy {
     pub attempt_timeout: Duration,
     /// For all of them.
     pub total_timeout: Duration,
+    /// Whether each pause is twice the one before. How long the first one is says the behaviour, not the provider.
+    pub doubling: bool,
+    /// Whether a 2xx without a body counts as no success, and is repeated.
+    pub wants_a_body: bool,
 }
 
 /// A callback, ready to go.
 #[derive(Debug)]
-pub(crate) struct Post {
+pub(crate) struct Callback {
+    pub method: Method,
+    /// With its query, where the provider calls with GET.
     pub url: String,
+    /// `Content-Type` and signature included.
     pub headers: HeaderMap,
     pub body: String,
     /// Added to every attempt but the first.
     pub retry_headers: HeaderMap,
+    pub policy: RetryPolicy,
 }
 
 /// How a callback ended.
@@ -50,6 +58,7 @@ pub(crate) struct Posted {
     pub outcome: Result<Answer, PostFailed>,
     /// Attempts beyond the first.
     pub retries: u64,
+    success: bool,
 }
 
 /// What a webhook answered.
@@ -79,22 +88,22 @@ impl Answer {
 impl Posted {
     /// Whether the webhook took it.
     pub fn is_success(&self) -> bool {
-        self.outcome.as_ref().is_ok_and(Answer::is_success)
+        self.success
     }
 
-    /// Adds this post to the figures.
-    pub fn count(&self, totals: &mut PostTotals) {
+    /// Adds this post, which carried so many reports, to the figures.
+    pub fn count(&self, reports: u64, totals: &mut PostTotals) {
         totals.retries += self.retries;
         let failed = match &self.outcome {
-            Ok(answer) if answer.is_success() => {
-                totals.ok += 1;
+            Ok(_) if self.success => {
+                totals.ok += reports;
                 return;
             }
             Ok(answer) => answer.status.to_string(),
             Err(PostFailed::Connect) => "connect".to_owned(),
             Err(PostFailed::Timeout) => "timeout".to_owned(),
         };
-        *totals.failed.entry(failed).or_default() += 1;
+        *totals.failed.entry(failed).or_default() += reports;
     }
 }
 
@@ -118,16 +127,22 @@ impl Poster {
         Ok(Self { client })
     }
 
-    /// Posts until it succeeds, or the policy has had enough.
-    pub async fn post(&self, post: &Post, policy: &RetryPolicy) -> Posted {
+    /// Posts until it succeeds, or the policy has had enough. `pause` is the first one.
+    pub async fn post(&self, callback: &Callback, mut pause: Duration) -> Posted {
+        let policy = &callback.policy;
         let deadline = Instant::now() + policy.total_timeout;
         let mut retries = 0;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let timeout = policy.attempt_timeout.min(left);
-            let outcome = self.attempt(post, retries > 0, timeout).await;
+            let outcome = self.attempt(callback, retries > 0, timeout).await;
+            let success = outcome.as_ref().is_ok_and(|answer| {
+                answer.is_success() && !(policy.wants_a_body && answer.body.is_empty())
+            });
             let again = match &outcome {
                 Ok(answer) => match answer.status {
+                    200..=299 => !success,
+                    429 => policy.on_429 || policy.on_4xx,
                     400..=499 => policy.on_4xx,
                     500..=599 => policy.on_5xx,
                     _ => false,
@@ -135,29 +150,36 @@ impl Poster {
                 Err(PostFailed::Connect) => policy.on_connect,
                 Err(PostFailed::Timeout) => policy.on_timeout,
             };
-            let in_time = Instant::now() + RETRY_PAUSE < deadline;
+            let in_time = Instant::now() + pause < deadline;
             if !again || retries >= u64::from(policy.retries) || !in_time {
-                return Posted { outcome, retries };
+                return Posted {
+                    outcome,
+                    retries,
+                    success,
+                };
             }
             retries += 1;
-            tokio::time::sleep(RETRY_PAUSE).await;
+            tokio::time::sleep(pause).await;
+            if policy.doubling {
+                pause *= 2;
+            }
         }
     }
 
     async fn attempt(
         &self,
-        post: &Post,
+        callback: &Callback,
         again: bool,
         timeout: Duration,
     ) -> Result<Answer, PostFailed> {
         let mut request = self
             .client
-            .post(&post.url)
-            .headers(post.headers.clone())
-            .body(post.body.clone())
+            .request(callback.method.clone(), &callback.url)
+            .headers(callback.headers.clone())
+            .body(callback.body.clone())
             .timeout(timeout);
         if again {
-            request = request.headers(post.retry_headers.clone());
+            request = request.headers(callback.retry_headers.clone());
         }
         let mut response = request.send().await.map_err(failure)?;
         let status = response.status().as_u16();

@@ -6,7 +6,7 @@ mod support;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use provider_sim::{FaultRates, TwilioTwin, TwinAccount, TwinBehaviour, TwinSettings};
+use provider_sim::{FaultRates, TwilioAccount, TwilioTwin, TwinBehaviour, TwinSettings};
 use serde_json::Value;
 use support::*;
 
@@ -124,8 +124,8 @@ async fn every_request_that_is_no_submission_has_its_own_refusal() {
 async fn over_the_rate_the_answer_is_429_with_the_wait_that_the_settings_name() {
     let hook = Hook::start().await;
     let mut account = account(&hook);
-    account.per_second = NonZeroU32::new(5);
-    account.retry_after = Some(Duration::from_millis(1_500));
+    account.limits.per_second = NonZeroU32::new(5);
+    account.limits.retry_after = Some(Duration::from_millis(1_500));
     let twin = twin(account, quick()).await;
     let mut throttled = 0;
     for n in 0..10 {
@@ -159,7 +159,7 @@ async fn over_the_rate_the_answer_is_429_with_the_wait_that_the_settings_name() 
 async fn too_many_requests_at_once_are_throttled_and_the_count_is_in_the_header() {
     let hook = Hook::start().await;
     let mut account = account(&hook);
-    account.max_concurrent = NonZeroU32::new(2);
+    account.limits.max_concurrent = NonZeroU32::new(2);
     let behaviour = TwinBehaviour {
         latency: Duration::from_millis(500),
         ..quick()
@@ -328,7 +328,7 @@ async fn the_list_finds_a_message_by_its_recipient_and_pages_through_the_rest() 
 async fn test_credentials_send_nothing_and_take_only_the_magic_sender() {
     let hook = Hook::start().await;
     let twin = twin(
-        TwinAccount {
+        TwilioAccount {
             test_credentials: true,
             ..account(&hook)
         },

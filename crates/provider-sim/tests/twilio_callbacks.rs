@@ -274,7 +274,7 @@ async fn the_signature_can_be_forged_missing_or_made_over_the_body() {
         .unwrap();
     twin.send_inbound(PERSON, SENDER, "hello").await.unwrap();
     twin.behaviour()
-        .change(|b| b.signature = SignatureVariant::BodyHash)
+        .change(|b| b.signature = SignatureVariant::variant("body_hash"))
         .unwrap();
     twin.send_inbound(PERSON, SENDER, "hello").await.unwrap();
     let calls = hook.calls();

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use provider_sim::{TwilioTwin, TwinAccount, TwinSettings};
+use provider_sim::{TwilioAccount, TwilioTwin, TwinSettings};
 use runtime::{shutdown, telemetry};
 use serde_json::json;
 
@@ -102,7 +102,7 @@ impl Twin {
 }
 
 impl TwinArgs {
-    fn settings(self) -> anyhow::Result<TwinSettings> {
+    fn settings(self) -> anyhow::Result<TwinSettings<TwilioAccount>> {
         let mut settings = match &self.settings {
             None => TwinSettings::default(),
             Some(path) => {
@@ -115,9 +115,9 @@ impl TwinArgs {
             settings.listen = listen;
         }
         if let (Some(sid), Some(token)) = (self.account_sid, self.auth_token) {
-            let mut account = TwinAccount::new(sid, token);
+            let mut account = TwilioAccount::new(sid, token);
             account.inbound_webhook = self.inbound_webhook;
-            account.per_second = self.per_second;
+            account.limits.per_second = self.per_second;
             settings.accounts.push(account);
         }
         let behaviour = &mut settings.behaviour;
@@ -129,7 +129,7 @@ impl TwinArgs {
 }
 
 /// JSON if it looks like it, TOML otherwise.
-fn read(text: &str) -> anyhow::Result<TwinSettings> {
+fn read(text: &str) -> anyhow::Result<TwinSettings<TwilioAccount>> {
     if text.trim_start().starts_with('{') {
         Ok(serde_json::from_str(text)?)
     } else {

@@ -1,136 +1,76 @@
-//! The twin's customers: who may call, what they own, how much they may ask at once.
+//! Twilio's customers: their account, who they are, and which numbers are a service's.
 
-use std::collections::HashMap;
-use std::num::NonZeroU32;
-use std::sync::Mutex;
-use std::time::Instant;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use anyhow::ensure;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use serde::{Deserialize, Serialize};
 
+use super::Twilio;
 use super::errors::Refusal;
 use crate::chance::{Dice, Subject};
-use crate::locked;
-use crate::rate::{Bucket, InFlight};
-use crate::settings::{CountedIn, TwinAccount};
+use crate::engine::{self, Accounts, auth};
+use crate::settings::{AccountLimits, TwinAccount};
 
 /// Sends for a Messaging Service whose account lists no number. From a range reserved for examples.
 const POOL_NUMBER: &str = "+12025550100";
 
-/// One customer.
-#[derive(Debug)]
-pub(crate) struct Account {
-    /// Position in the settings.
-    pub number: u16,
-    pub settings: TwinAccount,
-    pub in_flight: InFlight,
-    bucket: Option<Mutex<Bucket>>,
+/// One customer's account at Twilio.
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TwilioAccount {
+    /// Names the account.
+    pub account_sid: String,
+    /// The password of the API and the key of the signatures.
+    pub auth_token: String,
+    /// Numbers, short codes, alphanumeric ids and Messaging Services of the account. Empty: any well-formed sender is
+    /// taken for its own. Where a service is listed, the account's numbers are the pool of that service.
+    pub senders: Vec<String>,
+    /// URL that inbound messages are posted to, connection overrides after `#` included.
+    pub inbound_webhook: Option<String>,
+    /// How much it may ask at once.
+    pub limits: AccountLimits,
+    /// Twilio answers STOP, START and HELP by itself and says so in the inbound request (Advanced Opt-Out).
+    pub advanced_opt_out: bool,
+    /// Test credentials: only Twilio's magic sender works, and nothing is sent or reported.
+    pub test_credentials: bool,
+    /// Signs the callbacks while the behaviour's signature is the variant `shared_key`.
+    pub shared_key: Option<SharedKey>,
 }
 
-/// All customers.
-#[derive(Debug)]
-pub(crate) struct Accounts {
-    list: Vec<Account>,
-    by_sid: HashMap<String, usize>,
+/// A key that the customer shares with Twilio, named in a header.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedKey {
+    /// The key's public id.
+    pub id: String,
+    /// The key.
+    pub secret: String,
+    /// The digest.
+    pub algorithm: SharedKeyAlgorithm,
 }
 
-impl Accounts {
-    pub fn new(settings: &[TwinAccount], now: Instant) -> anyhow::Result<Self> {
-        let mut list = Vec::with_capacity(settings.len());
-        for (number, account) in settings.iter().enumerate() {
-            list.push(Account {
-                number: u16::try_from(number)?,
-                settings: account.clone(),
-                in_flight: InFlight::default(),
-                bucket: bucket(account, now).map(Mutex::new),
-            });
-        }
-        let by_sid = settings
-            .iter()
-            .enumerate()
-            .map(|(n, a)| (a.account_sid.clone(), n))
-            .collect();
-        Ok(Self { list, by_sid })
-    }
-
-    /// Who asks, and whether the account in the path is theirs.
-    pub fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        sid: &str,
-        path: &str,
-    ) -> Result<&Account, Refusal> {
-        let caller = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Basic"))
-            .and_then(|(_, code)| STANDARD.decode(code.trim()).ok())
-            .and_then(|bytes| String::from_utf8(bytes).ok());
-        let caller = caller
-            .as_deref()
-            .and_then(|text| text.split_once(':'))
-            .and_then(|(user, password)| {
-                let account = self.list.get(*self.by_sid.get(user)?)?;
-                (account.settings.auth_token == password).then_some(account)
-            })
-            .ok_or_else(|| Refusal::new(20003, ""))?;
-        if caller.settings.account_sid == sid {
-            Ok(caller)
-        } else {
-            Err(Refusal::new(20404, path))
-        }
-    }
-
-    pub fn get(&self, number: u16) -> Option<&Account> {
-        self.list.get(usize::from(number))
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Account> {
-        self.list.iter()
-    }
+/// The digest of a shared key.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedKeyAlgorithm {
+    /// HMAC-SHA1.
+    HmacSha1,
+    /// HMAC-SHA256.
+    HmacSha256,
 }
 
-impl Account {
-    /// Whether this many requests at once, and this text within this second, are within the limits.
-    pub fn admits(&self, at_once: u32, segments: u32, now: Instant) -> bool {
-        if self.is_crowded(at_once) {
-            return false;
+impl TwilioAccount {
+    /// An account with any sender, no limit and no webhook.
+    pub fn new(account_sid: impl Into<String>, auth_token: impl Into<String>) -> Self {
+        Self {
+            account_sid: account_sid.into(),
+            auth_token: auth_token.into(),
+            ..Self::default()
         }
-        let count = match self.settings.counted_in {
-            CountedIn::Requests => 1,
-            CountedIn::Segments => segments,
-        };
-        self.bucket
-            .as_ref()
-            .is_none_or(|bucket| locked(bucket).take(count, now))
-    }
-
-    /// Whether so many requests at once are too many.
-    pub fn is_crowded(&self, at_once: u32) -> bool {
-        self.settings
-            .max_concurrent
-            .is_some_and(|max| at_once > max.get())
-    }
-
-    /// Fills the bucket again, as after a long silence.
-    pub fn reset(&self, now: Instant) {
-        if let (Some(bucket), Some(full)) = (&self.bucket, bucket(&self.settings, now)) {
-            *locked(bucket) = full;
-        }
-    }
-
-    /// Whether `sender` may be used: it is listed, or nothing is.
-    pub fn owns(&self, sender: &str) -> bool {
-        self.settings.senders.is_empty() || self.settings.senders.iter().any(|own| own == sender)
     }
 
     /// The number that a service uses towards one person; always the same one, as Twilio's sticky sender.
-    pub fn pool_number(&self, recipient: u64) -> &str {
+    pub(crate) fn pool_number(&self, recipient: u64) -> &str {
         let numbers: Vec<&str> = self
-            .settings
             .senders
             .iter()
             .map(String::as_str)
@@ -148,13 +88,79 @@ impl Account {
     }
 
     /// The service whose pool `sender` is in, if the settings say so.
-    pub fn service_of(&self, sender: &str) -> Option<&str> {
-        let senders = &self.settings.senders;
-        let listed = is_number(sender) && senders.iter().any(|own| own == sender);
-        senders
+    pub(crate) fn service_of(&self, sender: &str) -> Option<&str> {
+        let listed = is_number(sender) && self.senders.iter().any(|own| own == sender);
+        self.senders
             .iter()
             .map(String::as_str)
             .find(|own| listed && own.starts_with("MG"))
+    }
+}
+
+impl TwinAccount for TwilioAccount {
+    fn name(&self) -> &str {
+        &self.account_sid
+    }
+
+    fn senders(&self) -> &[String] {
+        &self.senders
+    }
+
+    fn limits(&self) -> &AccountLimits {
+        &self.limits
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(!self.account_sid.is_empty(), "account_sid is missing");
+        ensure!(!self.auth_token.is_empty(), "auth_token is missing");
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for TwilioAccount {
+    // The token may be a real one: somebody will point the fleet's own configuration at a twin.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TwilioAccount")
+            .field("account_sid", &self.account_sid)
+            .field("auth_token", &"[redacted]")
+            .field("senders", &self.senders)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for SharedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedKey")
+            .field("id", &self.id)
+            .field("secret", &"[redacted]")
+            .field("algorithm", &self.algorithm)
+            .finish()
+    }
+}
+
+/// Twilio's account in the engine's books.
+pub(crate) type Account = engine::Account<TwilioAccount>;
+
+impl Twilio {
+    /// Who asks, and whether the account in the path is theirs.
+    pub(crate) fn authenticate<'a>(
+        accounts: &'a Accounts<TwilioAccount>,
+        headers: &HeaderMap,
+        sid: &str,
+        path: &str,
+    ) -> Result<&'a Account, Refusal> {
+        let caller = auth::basic(headers)
+            .and_then(|(user, password)| {
+                let account = accounts.named(&user)?;
+                (account.settings.auth_token == password).then_some(account)
+            })
+            .ok_or_else(|| Refusal::new(20003, ""))?;
+        if caller.settings.account_sid == sid {
+            Ok(caller)
+        } else {
+            Err(Refusal::new(20404, path))
+        }
     }
 }
 
@@ -164,20 +170,19 @@ pub(crate) fn is_number(sender: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn bucket(account: &TwinAccount, now: Instant) -> Option<Bucket> {
-    let per_second = account.per_second.map(NonZeroU32::get)?;
-    let burst = account.burst.map_or(per_second, NonZeroU32::get);
-    Some(Bucket::new(per_second, burst, now))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use http::header::AUTHORIZATION;
+    use std::time::Instant;
 
-    fn accounts() -> Accounts {
-        let mut first = TwinAccount::new("AC1", "token:with:colons");
+    fn accounts() -> Accounts<TwilioAccount> {
+        let mut first = TwilioAccount::new("AC1", "token:with:colons");
         first.senders = vec!["MG1".into(), "+12025550101".into(), "+12025550102".into()];
-        Accounts::new(&[first, TwinAccount::new("AC2", "t")], Instant::now()).expect("two accounts")
+        let both = vec![first, TwilioAccount::new("AC2", "t")];
+        Accounts::new(both, Instant::now()).expect("two accounts")
     }
 
     fn basic(text: &str) -> HeaderMap {
@@ -194,8 +199,7 @@ mod tests {
     fn only_the_owner_of_an_account_comes_in() {
         let accounts = accounts();
         let code = |headers: &HeaderMap, sid| {
-            accounts
-                .authenticate(headers, sid, "/p")
+            Twilio::authenticate(&accounts, headers, sid, "/p")
                 .err()
                 .map(|r| r.code)
         };
@@ -209,14 +213,14 @@ mod tests {
     #[test]
     fn a_listed_number_belongs_to_the_listed_service_and_a_person_meets_one_number() {
         let accounts = accounts();
-        let account = accounts.get(0).expect("it is there");
+        let account = &accounts.get(0).expect("it is there").settings;
         assert_eq!(account.service_of("+12025550102"), Some("MG1"));
         assert_eq!(account.service_of("+12025550199"), None);
         assert_eq!(
             account.pool_number(33_639_980_001),
             account.pool_number(33_639_980_001)
         );
-        let other = accounts.get(1).expect("it is there");
+        let other = &accounts.get(1).expect("it is there").settings;
         assert_eq!(other.pool_number(33_639_980_001), POOL_NUMBER);
     }
 }

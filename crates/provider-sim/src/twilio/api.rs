@@ -1,4 +1,4 @@
-//! The REST API: its routes, how a send request is answered, reading and listing messages.
+//! The REST API: its routes, taking a message, reading and listing messages.
 
 use std::sync::Arc;
 
@@ -10,21 +10,20 @@ use axum::routing::{get, post};
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::Twilio;
 use super::accounts::Account;
 use super::errors::Refusal;
-use super::form::e164;
-use super::resource::{self, DateFilter};
-use super::submit::Outcome;
-use crate::locked;
-use crate::server::reset_connection;
+use super::form::Form;
+use super::resource::{self, DateFilter, Resource};
+use super::{Details, Twilio};
+use crate::engine::phone::e164;
+use crate::engine::{Asked, Call, Engine, NewMessage, Phase, Trouble};
 
 const CONCURRENT_REQUESTS: HeaderName = HeaderName::from_static("twilio-concurrent-requests");
 const BODY_BYTES_MAX: usize = 256 * 1024;
 const PAGE_SIZE: usize = 50;
 const PAGE_SIZE_MAX: usize = 1_000;
 
-type Twin = Arc<Twilio>;
+type Twin = Arc<Engine<Twilio>>;
 
 pub(crate) fn routes(twin: Twin) -> Router {
     let messages = "/2010-04-01/Accounts/{account}/Messages.json";
@@ -44,32 +43,85 @@ async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let account = match twin.accounts.authenticate(&headers, &sid, uri.path()) {
+    let account = match Twilio::authenticate(&twin.accounts, &headers, &sid, uri.path()) {
         Ok(account) => account,
         Err(refusal) => {
-            twin.stage.audit.count(|totals| {
-                totals.requests += 1;
-                *totals.refused.entry(refusal.code).or_default() += 1;
-            });
+            twin.refuse_stranger(&refusal.code.to_string());
             return refused(&refusal, 1);
         }
     };
-    let place = account.in_flight.enter();
-    let behaviour = twin.stage.behaviour.get();
-    let (outcome, latency) = twin.submit(account, place.at_entry, &headers, &body, &behaviour);
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
-    match outcome {
-        Outcome::Created(resource) => answer(StatusCode::CREATED, resource, place.at_entry),
-        Outcome::Refused(refusal) => refused(&refusal, place.at_entry),
-        Outcome::Throttled => throttled(account, place.at_entry),
-        Outcome::Silence => {
-            twin.stage.stop.cancelled().await;
-            reset_connection()
+    let readable = is_form(&headers);
+    let form = if readable {
+        Form::read(&body)
+    } else {
+        Form::default()
+    };
+    let asked = Asked {
+        recipient: form.recipient(),
+        reference: form.reference().into(),
+        segments: form.segments(),
+    };
+    let decide = |call: &mut Call<'_, Twilio>| {
+        let taken = if readable {
+            take(call, form)
+        } else {
+            Err(Refusal::new(19056, ""))
+        };
+        match taken {
+            Ok(message) => answer(StatusCode::CREATED, message.json(), call.at_once),
+            Err(refusal) => {
+                call.refuse_all(&refusal.code.to_string());
+                refused(&refusal, call.at_once)
+            }
         }
-        Outcome::Reset => reset_connection(),
+    };
+    twin.serve(account, vec![asked], decide).await
+}
+
+/// Takes the message or says why not.
+fn take(call: &mut Call<'_, Twilio>, form: Form) -> Result<Resource, Refusal> {
+    let account = call.account;
+    let segments = form.segments();
+    let submission = form.check(account)?;
+    let scope = submission
+        .service
+        .as_deref()
+        .or(account.settings.service_of(&submission.from))
+        .unwrap_or(&submission.from);
+    if call.is_blocked(submission.to, scope) {
+        return Err(Refusal::new(21610, ""));
     }
+    let new = NewMessage {
+        to: submission.to,
+        sender: submission.from,
+        text: submission.body,
+        segments,
+        first: if submission.service.is_some() {
+            Phase::Accepted
+        } else {
+            Phase::Queued
+        },
+        details: Details {
+            service: submission.service,
+            callback: submission.callback,
+        },
+        validity: submission.validity,
+        end: None,
+        dry: account.settings.test_credentials,
+    };
+    let view = call.take(0, new).ok_or_else(|| Refusal::new(21211, ""))?;
+    Ok(Resource::new(&view, &account.settings.account_sid))
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| {
+            kind.trim()
+                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        })
 }
 
 async fn read(
@@ -78,22 +130,23 @@ async fn read(
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
 ) -> Response {
-    let account = match twin.accounts.authenticate(&headers, &sid, uri.path()) {
+    let account = match Twilio::authenticate(&twin.accounts, &headers, &sid, uri.path()) {
         Ok(account) => account,
         Err(refusal) => return refused(&refusal, 1),
     };
-    let place = account.in_flight.enter();
-    tokio::time::sleep(twin.stage.behaviour.get().latency).await;
-    if account.is_crowded(place.at_entry) {
-        return throttled(account, place.at_entry);
-    }
-    let found = file.strip_suffix(".json").and_then(|message| {
-        let store = locked(&twin.messages);
-        store.resource(store.find(account.number, message)?, &sid)
-    });
+    let visit = match twin.visit(account).await {
+        Ok(visit) => visit,
+        Err(too_many) => return *too_many,
+    };
+    let found = file
+        .strip_suffix(".json")
+        .and_then(|message| twin.find(account, message));
     match found {
-        Some(resource) => answer(StatusCode::OK, resource.json(), place.at_entry),
-        None => refused(&Refusal::new(20404, uri.path()), place.at_entry),
+        Some(message) => {
+            let resource = Resource::new(&message, &sid);
+            answer(StatusCode::OK, resource.json(), visit.at_once)
+        }
+        None => refused(&Refusal::new(20404, uri.path()), visit.at_once),
     }
 }
 
@@ -104,26 +157,27 @@ async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let account = match twin.accounts.authenticate(&headers, &sid, uri.path()) {
+    let account = match Twilio::authenticate(&twin.accounts, &headers, &sid, uri.path()) {
         Ok(account) => account,
         Err(refusal) => return refused(&refusal, 1),
     };
-    let place = account.in_flight.enter();
-    tokio::time::sleep(twin.stage.behaviour.get().latency).await;
-    if account.is_crowded(place.at_entry) {
-        return throttled(account, place.at_entry);
-    }
+    let visit = match twin.visit(account).await {
+        Ok(visit) => visit,
+        Err(too_many) => return *too_many,
+    };
     let query = Query::read(query.as_deref().unwrap_or_default());
+    let before = query
+        .token
+        .as_deref()
+        .and_then(|token| twin.find(account, token))
+        .map(|message| message.id);
     let mut found = {
-        let store = locked(&twin.messages);
-        let before = query
-            .token
-            .as_deref()
-            .and_then(|token| store.find(account.number, token));
+        let messages = twin.messages();
         let to = query.to.as_deref().map(|to| e164(to).unwrap_or_default());
-        store
+        messages
             .newest_first(account.number, to, before)
-            .filter_map(|id| store.resource(id, &sid))
+            .filter_map(|id| messages.view(id))
+            .map(|message| Resource::new(&message, &sid))
             .filter(|message| query.shows(message))
             .take(query.page_size + 1)
             .collect::<Vec<_>>()
@@ -139,7 +193,7 @@ async fn list(
         query.page_size,
         token.as_deref(),
     );
-    answer(StatusCode::OK, page, place.at_entry)
+    answer(StatusCode::OK, page, visit.at_once)
 }
 
 /// The query of the list. What cannot be read is ignored, as unknown parameters are.
@@ -186,7 +240,7 @@ impl Query {
         query
     }
 
-    fn shows(&self, message: &resource::Resource) -> bool {
+    fn shows(&self, message: &Resource) -> bool {
         let from = self.from.is_none() || self.from == message.from;
         let date = message.listed_at();
         from && self
@@ -214,10 +268,16 @@ fn refused(refusal: &Refusal, at_once: u32) -> Response {
     response
 }
 
-fn throttled(account: &Account, at_once: u32) -> Response {
-    let mut response = refused(&Refusal::new(20429, ""), at_once);
-    if let Some(wait) = account.settings.retry_after {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+/// Twilio's answer to a request that is throttled or fails.
+pub(crate) fn trouble(account: &Account, at_once: u32, trouble: Trouble) -> Response {
+    let code = match trouble {
+        Trouble::Throttled => 20429,
+        Trouble::Error500 => 20500,
+        Trouble::Unavailable => 20503,
+    };
+    let mut response = refused(&Refusal::new(code, ""), at_once);
+    let wait = account.settings.limits.retry_after_seconds();
+    if let Some(seconds) = wait.filter(|_| trouble == Trouble::Throttled) {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::accounts::Account;
 use super::errors::Refusal;
 use super::overrides;
+use crate::engine::phone::e164;
 use crate::segments;
 use crate::webhook::RetryPolicy;
 
@@ -33,13 +34,13 @@ pub(crate) struct Submission {
     pub from: String,
     pub service: Option<String>,
     pub body: String,
-    pub callback: Option<Callback>,
+    pub callback: Option<StatusCallback>,
     pub validity: Option<Duration>,
 }
 
 /// A status callback URL around the client's reference, so that a million messages share one text.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Callback {
+pub(crate) struct StatusCallback {
     /// The URL up to the reference.
     pub before: String,
     /// The URL behind it, without fragment.
@@ -125,7 +126,7 @@ impl Form {
             },
         };
         let from = if self.from.is_empty() {
-            account.pool_number(to).to_owned()
+            account.settings.pool_number(to).to_owned()
         } else {
             self.from
         };
@@ -138,15 +139,6 @@ impl Form {
             validity,
         })
     }
-}
-
-/// Reads `+` and 7 to 15 digits.
-pub(crate) fn e164(text: &str) -> Option<u64> {
-    let digits = text.strip_prefix('+')?;
-    let well_formed = (7..=15).contains(&digits.len())
-        && !digits.starts_with('0')
-        && digits.bytes().all(|byte| byte.is_ascii_digit());
-    well_formed.then(|| digits.parse().ok())?
 }
 
 /// Twilio's magic recipients work with test credentials only. Here they always do: nobody has these numbers, and a run
@@ -201,7 +193,7 @@ fn is_service(sid: &str) -> bool {
 }
 
 /// Twilio wants a public host name. The twin lets loopback addresses through: it has no other customers.
-fn callback(given: &str) -> Result<Option<Callback>, Refusal> {
+fn callback(given: &str) -> Result<Option<StatusCallback>, Refusal> {
     if given.is_empty() {
         return Ok(None);
     }
@@ -215,7 +207,7 @@ fn callback(given: &str) -> Result<Option<Callback>, Refusal> {
         return Err(Refusal::new(21609, given));
     }
     let (before, _, after) = reference(url);
-    Ok(Some(Callback {
+    Ok(Some(StatusCallback {
         before: before.to_owned(),
         after: after.to_owned(),
         policy,
@@ -243,8 +235,8 @@ fn reference(url: &str) -> (&str, &str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::TwinAccount;
-    use crate::twilio::accounts::Accounts;
+    use crate::engine::Accounts;
+    use crate::twilio::TwilioAccount;
     use std::time::Instant;
 
     const GOOD: [(&str, &str); 3] = [
@@ -253,9 +245,8 @@ mod tests {
         ("Body", "Bonjour"),
     ];
 
-    fn code(change: &[(&str, &str)], account: &TwinAccount) -> Option<u32> {
-        let accounts =
-            Accounts::new(std::slice::from_ref(account), Instant::now()).expect("one account");
+    fn code(change: &[(&str, &str)], account: &TwilioAccount) -> Option<u32> {
+        let accounts = Accounts::new(vec![account.clone()], Instant::now()).expect("one account");
         let mut pairs: Vec<(&str, &str)> = GOOD.to_vec();
         pairs.extend(change); // the last of a name counts
         let bytes = form_urlencoded::Serializer::new(String::new())
@@ -269,7 +260,7 @@ mod tests {
 
     #[test]
     fn each_fault_of_a_form_has_its_code() {
-        let mut account = TwinAccount::new("AC1", "t");
+        let mut account = TwilioAccount::new("AC1", "t");
         let long = "a".repeat(1_601);
         let just = "é".repeat(1_600);
         let far = format!("https://h.example/{}", "a".repeat(4_000));

@@ -12,10 +12,13 @@ pub(crate) const DEFAULT: RetryPolicy = RetryPolicy {
     retries: 1,
     on_connect: true,
     on_timeout: false,
+    on_429: false,
     on_4xx: false,
     on_5xx: false,
     attempt_timeout: Duration::from_secs(15),
     total_timeout: Duration::from_secs(15),
+    doubling: false,
+    wants_a_body: false,
 };
 
 /// Splits a callback URL into what is called and how. `ct` is read and not used: the twin's connect timeout is Twilio's

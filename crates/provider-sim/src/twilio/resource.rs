@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc2822;
 use time::{Date, OffsetDateTime};
 
-use super::messages::Status;
+use super::Details;
+use super::receipts::{self, IDS};
+use crate::engine::{Phase, View};
 
 /// A message as `GET` and `POST` answer it.
 #[derive(Clone, Debug)]
@@ -17,8 +19,8 @@ pub(crate) struct Resource {
     pub service: Option<String>,
     pub body: String,
     pub segments: u16,
-    pub status: Status,
-    pub error_code: u32,
+    pub phase: Phase,
+    pub error_code: Option<u32>,
     pub created: u32,
     pub updated: u32,
     pub sent: Option<u32>,
@@ -49,6 +51,25 @@ struct Wire<'a> {
 }
 
 impl Resource {
+    pub fn new(message: &View<Details>, account_sid: &str) -> Self {
+        // A service chooses its number when it sends; until then the API shows none, and no segments.
+        let chosen = message.phase != Phase::Accepted;
+        Self {
+            sid: IDS.write(message.number),
+            account_sid: account_sid.to_owned(),
+            to: message.to,
+            from: chosen.then(|| message.sender.to_string()),
+            service: message.details.service.clone(),
+            body: message.text.to_string(),
+            segments: if chosen { message.segments } else { 0 },
+            phase: message.phase,
+            error_code: message.code.and_then(|code| code.parse().ok()),
+            created: message.created,
+            updated: message.updated,
+            sent: message.sent,
+        }
+    }
+
     /// The JSON object.
     pub fn json(&self) -> String {
         let path = format!(
@@ -63,7 +84,7 @@ impl Resource {
             date_sent: rfc2822(self.sent),
             date_updated: rfc2822(Some(self.updated)),
             direction: "outbound-api",
-            error_code: (self.error_code != 0).then_some(self.error_code),
+            error_code: self.error_code,
             error_message: None,
             from: self.from.as_deref(),
             messaging_service_sid: self.service.as_deref(),
@@ -72,7 +93,7 @@ impl Resource {
             price: None,
             price_unit: "USD",
             sid: &self.sid,
-            status: self.status.word(),
+            status: receipts::word(self.phase),
             subresource_uris: json!({ "media": format!("{path}/Media.json") }),
             to: format!("+{}", self.to),
             uri: format!("{path}.json"),
@@ -178,8 +199,8 @@ mod tests {
             service: None,
             body: "Votre avis compte : https://example.org/s/aZ1".into(),
             segments: 1,
-            status: Status::Queued,
-            error_code: 0,
+            phase: Phase::Queued,
+            error_code: None,
             created: 1_763_037_898,
             updated: 1_763_037_898,
             sent: None,

@@ -6,33 +6,39 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::{CONTENT_TYPE, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use crate::behaviour::{SharedKeyAlgorithm, SignatureVariant};
+use super::accounts::{SharedKeyAlgorithm, TwilioAccount};
+use crate::behaviour::SignatureVariant;
+use crate::webhook::{Callback, RetryPolicy};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 const SETTINGS: HeaderName = HeaderName::from_static("x-twilio-webhooks-signature-settings");
+const IDEMPOTENCY_TOKEN: HeaderName = HeaderName::from_static("i-twilio-idempotency-token");
 
 /// Parameters of a callback, in the order in which they are sent.
 pub(crate) type Parameters = Vec<(&'static str, String)>;
 
-/// A callback with its signature, ready to be posted.
-#[derive(Debug)]
-pub(crate) struct Signed {
-    pub url: String,
-    pub headers: HeaderMap,
-    pub body: String,
-}
+/// Twilio's own ways to sign besides the default.
+pub(crate) const VARIANTS: &[&str] = &[EXPLICIT_PORT, BODY_HASH, SHARED_KEY];
+/// The default, over the URL with its port written out, as some of Twilio's machines do.
+const EXPLICIT_PORT: &str = "explicit_port";
+/// A JSON body whose SHA-256 is in the query, which alone is signed.
+const BODY_HASH: &str = "body_hash";
+/// The account's shared key; without one the callback is not signed.
+const SHARED_KEY: &str = "shared_key";
 
 /// Encodes and signs a callback. `url` has no fragment any more.
 pub(crate) fn sign(
     variant: &SignatureVariant,
-    auth_token: &str,
+    account: &TwilioAccount,
     url: &str,
+    policy: RetryPolicy,
     parameters: &Parameters,
-) -> Signed {
+) -> Callback {
+    let token = account.auth_token.as_str();
     let pairs: Vec<(&str, &str)> = parameters
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
@@ -42,46 +48,59 @@ pub(crate) fn sign(
     let mut body = form(&pairs);
     let mut content_type = "application/x-www-form-urlencoded; charset=UTF-8";
     let signature = match variant {
-        SignatureVariant::AccountSecret => Some(hmac_sha1(auth_token, &text(&url, &pairs))),
-        SignatureVariant::ExplicitPort => {
-            Some(hmac_sha1(auth_token, &text(&with_port(&url), &pairs)))
-        }
-        SignatureVariant::Forged => {
-            Some(hmac_sha1(&format!("not {auth_token}"), &text(&url, &pairs)))
-        }
+        SignatureVariant::AccountSecret => Some(hmac_sha1(token, &text(&url, &pairs))),
+        SignatureVariant::Forged => Some(hmac_sha1(&format!("not {token}"), &text(&url, &pairs))),
         SignatureVariant::Missing => None,
-        SignatureVariant::SharedKey {
-            id,
-            secret,
-            algorithm,
-        } => {
-            let text = text(&url, &pairs);
-            let (name, signature) = match algorithm {
-                SharedKeyAlgorithm::HmacSha1 => ("HMAC_SHA1", hmac_sha1(secret, &text)),
-                SharedKeyAlgorithm::HmacSha256 => ("HMAC_SHA256", hmac_sha256(secret, &text)),
-            };
-            if let Ok(value) = HeaderValue::from_str(&format!("key={id},algorithm={name}")) {
-                headers.insert(SETTINGS, value);
+        SignatureVariant::Variant(word) => match (word.as_str(), &account.shared_key) {
+            (EXPLICIT_PORT, _) => Some(hmac_sha1(token, &text(&with_port(&url), &pairs))),
+            (BODY_HASH, _) => {
+                let object: serde_json::Map<_, _> = pairs
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+                    .collect();
+                body = serde_json::Value::Object(object).to_string();
+                content_type = "application/json";
+                url = with_body_hash(&url, body.as_bytes());
+                Some(hmac_sha1(token, &url))
             }
-            Some(signature)
-        }
-        SignatureVariant::BodyHash => {
-            let object: serde_json::Map<_, _> = pairs
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).into()))
-                .collect();
-            body = serde_json::Value::Object(object).to_string();
-            content_type = "application/json";
-            url = with_body_hash(&url, body.as_bytes());
-            Some(hmac_sha1(auth_token, &url))
-        }
+            (SHARED_KEY, Some(key)) => {
+                let text = text(&url, &pairs);
+                let (name, signature) = match key.algorithm {
+                    SharedKeyAlgorithm::HmacSha1 => ("HMAC_SHA1", hmac_sha1(&key.secret, &text)),
+                    SharedKeyAlgorithm::HmacSha256 => {
+                        ("HMAC_SHA256", hmac_sha256(&key.secret, &text))
+                    }
+                };
+                let settings = format!("key={},algorithm={name}", key.id);
+                if let Ok(value) = HeaderValue::from_str(&settings) {
+                    headers.insert(SETTINGS, value);
+                }
+                Some(signature)
+            }
+            _ => None,
+        },
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     // Base64 is always a valid header value.
     if let Some(value) = signature.and_then(|text| HeaderValue::from_str(&text).ok()) {
         headers.insert(SIGNATURE, value);
     }
-    Signed { url, headers, body }
+    Callback {
+        method: Method::POST,
+        url,
+        headers,
+        body,
+        retry_headers: retry_headers(),
+        policy,
+    }
+}
+
+/// All retries of one callback carry the same token.
+fn retry_headers() -> HeaderMap {
+    let token = format!("{:032x}", fastrand::u128(..));
+    HeaderValue::from_str(&token)
+        .map(|token| HeaderMap::from_iter([(IDEMPOTENCY_TOKEN, token)]))
+        .unwrap_or_default()
 }
 
 /// What is signed for a form: the URL, then every distinct name and value, sorted by name and then by value.
@@ -146,6 +165,8 @@ fn with_port(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::twilio::accounts::SharedKey;
+    use crate::twilio::overrides;
 
     const TOKEN: &str = "3f1c8e2ab94d47d0a6e5c7b1928d4f60";
     const STATUS: &str = "https://sms.example.org/distribution-providers/v1/receive/distribution/status/twilio-sms/ORG_8mQ2";
@@ -247,42 +268,30 @@ mod tests {
     #[test]
     fn a_signed_callback_carries_what_its_variant_promises() {
         let parameters: Parameters = vec![("To", "+33639980001".into()), ("Body", "a b".into())];
-        let plain = sign(
-            &SignatureVariant::AccountSecret,
-            "t",
-            "https://h.example/x",
-            &parameters,
-        );
-        assert_eq!(plain.body, "To=%2B33639980001&Body=a+b");
-        assert!(plain.headers.contains_key(SIGNATURE));
-        let json = sign(
-            &SignatureVariant::BodyHash,
-            "t",
-            "https://h.example/x?m=1",
-            &parameters,
-        );
-        assert!(json.url.starts_with("https://h.example/x?m=1&bodySHA256="));
-        assert_eq!(json.headers[CONTENT_TYPE], "application/json");
-        let shared = SignatureVariant::SharedKey {
+        let mut account = TwilioAccount::new("AC1", "t");
+        account.shared_key = Some(SharedKey {
             id: "SK1".into(),
             secret: "s".into(),
             algorithm: SharedKeyAlgorithm::HmacSha256,
-        };
-        let shared = sign(&shared, "t", "https://h.example/x", &parameters);
+        });
+        let signed = |variant, url| sign(&variant, &account, url, overrides::DEFAULT, &parameters);
+        let url = "https://h.example/x";
+        let plain = signed(SignatureVariant::AccountSecret, url);
+        assert_eq!(plain.body, "To=%2B33639980001&Body=a+b");
+        assert!(plain.headers.contains_key(SIGNATURE));
+        let json = signed(
+            SignatureVariant::variant(BODY_HASH),
+            "https://h.example/x?m=1",
+        );
+        assert!(json.url.starts_with("https://h.example/x?m=1&bodySHA256="));
+        assert_eq!(json.headers[CONTENT_TYPE], "application/json");
+        let shared = signed(SignatureVariant::variant(SHARED_KEY), url);
         assert_eq!(shared.headers[SETTINGS], "key=SK1,algorithm=HMAC_SHA256");
-        let forged = sign(
-            &SignatureVariant::Forged,
-            "t",
-            "https://h.example/x",
-            &parameters,
-        );
+        let port = signed(SignatureVariant::variant(EXPLICIT_PORT), url);
+        assert_ne!(port.headers[SIGNATURE], plain.headers[SIGNATURE]);
+        let forged = signed(SignatureVariant::Forged, url);
         assert_ne!(forged.headers[SIGNATURE], plain.headers[SIGNATURE]);
-        let missing = sign(
-            &SignatureVariant::Missing,
-            "t",
-            "https://h.example/x",
-            &parameters,
-        );
+        let missing = signed(SignatureVariant::Missing, url);
         assert!(!missing.headers.contains_key(SIGNATURE));
     }
 }

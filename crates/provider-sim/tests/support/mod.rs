@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use provider_sim::{RunningTwin, TwilioTwin, TwinAccount, TwinBehaviour, TwinSettings};
+use provider_sim::{RunningTwin, TwilioAccount, TwilioTwin, TwinBehaviour, TwinSettings};
 use serde_json::Value;
 
 pub const SID: &str = "AC5b1f0c7e9a2d4b36815ce0f4a7d9023e";
@@ -98,14 +98,14 @@ pub fn quick() -> TwinBehaviour {
     }
 }
 
-pub fn account(hook: &Hook) -> TwinAccount {
-    TwinAccount {
+pub fn account(hook: &Hook) -> TwilioAccount {
+    TwilioAccount {
         inbound_webhook: Some(format!("{}/message/twilio-sms/ORG_1", hook.url)),
-        ..TwinAccount::new(SID, TOKEN)
+        ..TwilioAccount::new(SID, TOKEN)
     }
 }
 
-pub async fn twin(account: TwinAccount, behaviour: TwinBehaviour) -> RunningTwin {
+pub async fn twin(account: TwilioAccount, behaviour: TwinBehaviour) -> RunningTwin {
     let settings = TwinSettings {
         accounts: vec![account],
         behaviour,

@@ -8,7 +8,7 @@ use bus::{Bus, EmbeddedBus};
 use ledger::{EmbeddedLedger, Ledger};
 use message::{OrganizationId, Secret};
 use provider_sim::{
-    FaultRates, Replies, ReplyScript, RunningTwin, TwilioTwin, TwinAccount, TwinBehaviour,
+    FaultRates, Replies, ReplyScript, RunningTwin, TwilioAccount, TwilioTwin, TwinBehaviour,
     TwinSettings,
 };
 use providers::{CallbackKind, callback_path};
@@ -65,12 +65,12 @@ impl Stage {
         let control_url = url_of(&listeners.control)?;
         let ops_url = url_of(&listeners.ops)?;
         let inbound = callback_path(CallbackKind::Message, PROVIDER, &organization);
-        let mut account = TwinAccount::new(ACCOUNT_SID, &account_token);
+        let mut account = TwilioAccount::new(ACCOUNT_SID, &account_token);
         account.senders = vec![SENDER.to_owned()];
         account.inbound_webhook = Some(format!("{ingress_url}{inbound}"));
         // The account's own limit, a little above what the fleet was told to keep.
-        account.per_second = NonZeroU32::new((demo.rate * 1.1).ceil() as u32 + 1);
-        account.counted_in = provider_sim::CountedIn::Segments;
+        account.limits.per_second = NonZeroU32::new((demo.rate * 1.1).ceil() as u32 + 1);
+        account.limits.counted_in = provider_sim::CountedIn::Segments;
         let twin = TwilioTwin::start(TwinSettings {
             accounts: vec![account],
             behaviour: behaviour(demo, people as f64),

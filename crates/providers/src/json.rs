@@ -12,7 +12,16 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 /// The object that `value` is. By way of [`Value`], because a derived reader refuses repeated
 /// members; and only of an object, because it would take an array for one without names.
 pub(crate) fn object<T: DeserializeOwned>(value: Value) -> Option<T> {
-    value.is_object().then(|| serde_json::from_value(value).ok())?
+    value
+        .is_object()
+        .then(|| serde_json::from_value(value).ok())?
+}
+
+/// An object within an object; anything else is as if it were not there.
+pub(crate) fn part<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Value::deserialize(deserializer).map(object)
 }
 
 /// A text or a number, as text; anything else is as if it were not there.
@@ -43,6 +52,8 @@ mod tests {
         id: Option<String>,
         #[serde(default, deserialize_with = "integer")]
         code: Option<i64>,
+        #[serde(default, deserialize_with = "part")]
+        within: Option<Box<Sample>>,
     }
 
     #[test]
@@ -50,6 +61,7 @@ mod tests {
         let sample = |id: Option<&str>, code| Sample {
             id: id.map(str::to_owned),
             code,
+            within: None,
         };
         for (body, expected) in [
             (
@@ -65,6 +77,12 @@ mod tests {
             ("{}", sample(None, None)),
         ] {
             assert_eq!(read::<Sample>(body.as_bytes()), Some(expected), "{body}");
+        }
+        let nested = |body: &str| read::<Sample>(body.as_bytes())?.within;
+        let within = nested(r#"{"within":{"code":1,"code":2}}"#);
+        assert_eq!(within, Some(Box::new(sample(None, Some(2)))));
+        for body in ["{}", r#"{"within":null}"#, r#"{"within":["a"]}"#] {
+            assert_eq!(nested(body), None, "{body}");
         }
         for body in ["", "{", "[]", "7", "{}x"] {
             assert_eq!(read::<Sample>(body.as_bytes()), None, "{body}");

@@ -4,6 +4,7 @@
 
 pub mod form;
 pub mod messagemedia;
+pub mod sinch;
 pub mod twilio;
 pub mod vonage;
 
@@ -35,7 +36,7 @@ pub use provider::{MtMessage, Provider, Submission, SubmitMode};
 pub use token::{AccessToken, AccessTokens};
 
 /// Every provider the fleet knows.
-pub static PROVIDERS: &[&dyn Provider] = &[&messagemedia::MessageMedia, &twilio::Twilio, &vonage::Vonage];
+pub static PROVIDERS: &[&dyn Provider] = &[&messagemedia::MessageMedia, &sinch::Sinch, &twilio::Twilio, &vonage::Vonage];
 
 /// The provider with this slug.
 #[must_use]

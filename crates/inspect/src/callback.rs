@@ -177,7 +177,7 @@ pub(crate) fn receipt(receipt: &Receipt) -> Value {
         "status": receipt.status.as_str(),
         "error_code": some(&receipt.error_code),
         "part": receipt.part,
-        "parts": receipt.parts,
+        "parts": receipt.part.and(receipt.parts),
         "account_fault": receipt.account_fault,
     })
 }

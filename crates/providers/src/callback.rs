@@ -165,7 +165,7 @@ pub struct Receipt {
     pub status: ReceiptStatus,
     /// The provider's error code; empty where there is none.
     pub error_code: String,
-    /// Which part, counted from 1, where the receipt says so.
+    /// Which part, where the receipt says so: as the provider counts, from 0 or from 1.
     pub part: Option<u8>,
     /// How many parts the message has, where the receipt says so.
     pub parts: Option<u8>,

@@ -3,6 +3,9 @@
 //! module with its form, one fixture folder and one line in [`PROVIDERS`].
 
 pub mod form;
+pub mod infobip;
+pub mod link_mobility;
+pub mod messagebird;
 pub mod messagemedia;
 pub mod sinch;
 pub mod twilio;
@@ -36,7 +39,15 @@ pub use provider::{MtMessage, Provider, Submission, SubmitMode};
 pub use token::{AccessToken, AccessTokens};
 
 /// Every provider the fleet knows.
-pub static PROVIDERS: &[&dyn Provider] = &[&messagemedia::MessageMedia, &sinch::Sinch, &twilio::Twilio, &vonage::Vonage];
+pub static PROVIDERS: &[&dyn Provider] = &[
+    &infobip::Infobip,
+    &link_mobility::LinkMobility,
+    &messagebird::MessageBird,
+    &messagemedia::MessageMedia,
+    &sinch::Sinch,
+    &twilio::Twilio,
+    &vonage::Vonage,
+];
 
 /// The provider with this slug.
 #[must_use]

@@ -15,6 +15,7 @@ use message::{
 };
 use providers::{
     Answer, Hint, MtMessage, RejectReason, Submission, SubmitClass, SubmitMode, SubmitOutcome,
+    Unsendable,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -361,6 +362,11 @@ impl Request<'_> {
         };
         let request = match open.provider.build_request(connection, &submission) {
             Ok(request) => request,
+            // The body would be too long: fewer of them fit.
+            Err(Unsendable::Count { max, .. }) if max > 0 && messages.len() > 1 => {
+                let too_many = SubmitOutcome::new(SubmitClass::Transient, "request_too_long");
+                return all(too_many).with_hint(Hint::Split);
+            }
             Err(error) => {
                 tracing::error!(connection = %connection.id, "{error}");
                 return all(SubmitOutcome::new(

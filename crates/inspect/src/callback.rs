@@ -1,8 +1,6 @@
 //! Whether a callback is genuine, and what it says.
 
-use std::time::SystemTime;
-
-use message::{Timestamp, event::Keyword, opt_out::OptOutKind};
+use message::{event::Keyword, opt_out::OptOutKind};
 use providers::{CallbackKind, Inbound, OptOutScope, Reading, Receipt};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -41,10 +39,7 @@ pub(crate) fn inspect(question: Question) -> anyhow::Result<Answer> {
     };
     let named = connection::read(provider, question.connection, None)?;
     let (request, origin) = question.request.read()?;
-    let now = question.now.map_or_else(
-        || Timestamp::from(SystemTime::now()),
-        |seconds| Timestamp::from_millis((seconds.max(0.0) * 1000.0) as u64),
-    );
+    let now = crate::at(question.now);
     let kind = match question.kind {
         Kind::Status => CallbackKind::Status,
         Kind::Message => CallbackKind::Message,

@@ -12,9 +12,13 @@ mod response;
 mod text;
 mod wire;
 
-use std::io::{BufRead, Write};
+use std::{
+    io::{BufRead, Write},
+    time::SystemTime,
+};
 
 use anyhow::Context as _;
+use message::Timestamp;
 use serde_json::{Map, Value, json};
 
 pub use captured::{read_request, read_response};
@@ -113,6 +117,14 @@ fn members(value: Value) -> Answer {
     match value {
         Value::Object(members) => members,
         other => Map::from_iter([("answer".to_owned(), other)]),
+    }
+}
+
+/// The time that a question names, in seconds since 1970, else the clock's.
+fn at(seconds: Option<f64>) -> Timestamp {
+    match seconds {
+        Some(seconds) => Timestamp::from_millis((seconds.max(0.0) * 1000.0) as u64),
+        None => Timestamp::from(SystemTime::now()),
     }
 }
 

@@ -28,6 +28,9 @@ pub(crate) struct Question {
     /// Stands in the requests of providers that want one.
     #[serde(default)]
     access_token: Option<String>,
+    /// Seconds since 1970; the clock if the question does not say.
+    #[serde(default)]
+    now: Option<f64>,
 }
 
 /// Where nobody's callbacks come.
@@ -87,6 +90,7 @@ pub(crate) fn inspect(question: Question, options: Options) -> anyhow::Result<An
         .chunks(most.max(1))
         .map(|chunk| (chunk, Mode::of(question.mode, chunk.len())));
     let single = alone.chunks(1).map(|one| (one, SubmitMode::Single));
+    let now = crate::at(question.now);
     let mut requests = Vec::new();
     let access_token = provider
         .access_tokens()
@@ -99,6 +103,7 @@ pub(crate) fn inspect(question: Question, options: Options) -> anyhow::Result<An
                 mode,
                 public_url: public_url.trim_end_matches('/'),
                 access_token,
+                now,
             },
         )?;
         let mut shown = wire::shown(&request, options);

@@ -12,6 +12,8 @@ pub struct Form {
     pub provider_name: &'static str,
     /// The fields in the order they are asked for, without `name` and `sender`.
     pub fields: &'static [Field],
+    /// The keys of fields that name a host to send to, with or without a scheme.
+    pub hosts: &'static [&'static str],
     /// What may be entered as sender, for people.
     pub sender_hint: &'static str,
     /// Reads the sender in the provider's order of forms.

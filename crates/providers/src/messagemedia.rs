@@ -224,6 +224,7 @@ fn submit_json(
             reference: message.reference,
         },
         callback_url: &callback_url,
+        message_expiry_timestamp: submission.now.plus(message.validity).to_string(),
     });
     let submit = Submit {
         messages: entries.collect(),
@@ -238,8 +239,7 @@ struct Submit<'a> {
     messages: Vec<Entry<'a>>,
 }
 
-/// One message. `message_expiry_timestamp` is left out: it is a point in time, and there is no clock
-/// here. The type is always said, since the vendor warns that guessing it may go wrong (section 1).
+/// One message. The type is always said, since the vendor warns that guessing it may go wrong (section 1).
 #[derive(Serialize)]
 struct Entry<'a> {
     content: &'a str,
@@ -250,6 +250,7 @@ struct Entry<'a> {
     format: &'static str,
     metadata: Metadata<'a>,
     callback_url: &'a str,
+    message_expiry_timestamp: String,
 }
 
 /// One key only: the vendor's own template breaks with two (section 6).

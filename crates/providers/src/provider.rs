@@ -120,6 +120,8 @@ pub struct Submission<'a> {
     pub public_url: &'a str,
     /// The access token, for providers that have [`Provider::access_tokens`].
     pub access_token: Option<&'a str>,
+    /// When it is submitted: some wires want points in time rather than durations.
+    pub now: Timestamp,
 }
 
 /// Providers that take many messages at once mostly have another form for one alone, whose answers

@@ -248,6 +248,7 @@ fn a_request_is_built_as_its_snapshot_says() {
                 mode: mode_of(&asked.mode, messages.len()),
                 public_url: PUBLIC_URL,
                 access_token: provider.access_tokens().map(|_| "an-access-token"),
+                now: NOW,
             },
         );
         match built {

@@ -359,6 +359,7 @@ impl Request<'_> {
             mode: piece.mode,
             public_url: &shared.public_url,
             access_token: token.as_ref().map(|token| token.reveal()),
+            now: now(),
         };
         let request = match open.provider.build_request(connection, &submission) {
             Ok(request) => request,

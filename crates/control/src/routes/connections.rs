@@ -61,8 +61,6 @@ struct Webhooks {
 const NAME_CHARACTERS_MAX: usize = 100;
 const SEGMENTS_PER_SECOND_MAX: f64 = 100_000.0;
 const REDACTED: &str = "[redacted]";
-/// The form's key of a host that the customer names.
-const BASE_URL: &str = "base_url";
 const ID_CHARACTERS: usize = 12;
 
 pub(super) async fn list(
@@ -140,13 +138,21 @@ async fn checked(
             Detail::new(&field, fault.expected.clone())
         }));
     }
-    let base_url = new.fields.get(BASE_URL).map_or("", |url| url.trim());
-    let base_url_field = format!("fields.{BASE_URL}");
-    if !base_url.is_empty()
-        && !faults.iter().any(|fault| fault.field == base_url_field)
-        && let Some(problem) = hosts::fault(base_url, app.settings.allow_private_hosts).await
-    {
-        faults.push(Detail::new(&base_url_field, problem));
+    let hosts = known.map_or(&[][..], |known| known.form().hosts);
+    for key in hosts {
+        let field = format!("fields.{key}");
+        let value = new.fields.get(*key).map_or("", |url| url.trim());
+        if value.is_empty() || faults.iter().any(|fault| fault.field == field) {
+            continue;
+        }
+        let url = if value.contains("://") {
+            value.to_owned()
+        } else {
+            format!("https://{value}")
+        };
+        if let Some(problem) = hosts::fault(&url, app.settings.allow_private_hosts).await {
+            faults.push(Detail::new(&field, problem));
+        }
     }
     match (known, filled) {
         (Some(known), Some(Ok(filled))) if faults.is_empty() => Ok((known, filled)),

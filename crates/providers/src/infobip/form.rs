@@ -121,6 +121,7 @@ pub(super) static FORM: Form = Form {
             ..OPTIONAL
         },
     ],
+    hosts: &["base_url", "test_base_url"],
     sender_hint: SENDER_HINT,
     read_sender,
 };

@@ -55,6 +55,7 @@ fn submission<'a>(messages: &'a [MtMessage<'a>]) -> Submission<'a> {
         mode: SubmitMode::Batch,
         public_url: "https://sms.example.org",
         access_token: None,
+        now: NOW,
     }
 }
 

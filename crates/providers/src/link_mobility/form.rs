@@ -84,6 +84,7 @@ pub(super) static FORM: Form = Form {
             check: origin,
         },
     ],
+    hosts: &["endpoint_host", "base_url"],
     sender_hint: SENDER_HINT,
     read_sender,
 };

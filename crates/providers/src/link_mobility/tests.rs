@@ -62,6 +62,7 @@ fn build(
         mode,
         public_url: "https://sms.example.org",
         access_token: None,
+        now: NOW,
     };
     LinkMobility.build_request(connection, &submission)
 }

@@ -56,6 +56,7 @@ pub(super) static FORM: Form = Form {
             check: flag,
         },
     ],
+    hosts: &["base_url"],
     sender_hint: SENDER_HINT,
     read_sender,
 };

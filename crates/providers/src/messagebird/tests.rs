@@ -59,6 +59,7 @@ fn submission<'a>(messages: &'a [MtMessage<'a>]) -> Submission<'a> {
         mode: SubmitMode::Single,
         public_url: "https://sms.example.org",
         access_token: None,
+        now: NOW,
     }
 }
 

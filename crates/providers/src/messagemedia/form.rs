@@ -59,6 +59,7 @@ pub(super) static FORM: Form = Form {
             check: seconds,
         },
     ],
+    hosts: &["base_url"],
     sender_hint: SENDER_HINT,
     read_sender,
 };

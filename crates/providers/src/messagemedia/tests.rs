@@ -68,6 +68,7 @@ fn built(
             mode: SubmitMode::of(messages.len()),
             public_url: PUBLIC_URL,
             access_token: None,
+            now: NOW,
         },
     )
 }

@@ -113,6 +113,7 @@ pub(super) static FORM: Form = Form {
             check: origin,
         },
     ],
+    hosts: &["base_url", "batch_base_url", "auth_base_url"],
     sender_hint: SENDER_HINT,
     read_sender,
 };

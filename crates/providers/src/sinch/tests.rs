@@ -64,6 +64,7 @@ fn submission<'a>(messages: &'a [MtMessage<'a>], mode: SubmitMode) -> Submission
         mode,
         public_url: "https://sms.example.org",
         access_token: Some("an-access-token"),
+        now: NOW,
     }
 }
 
@@ -261,6 +262,7 @@ fn without_token_secret_or_url_nothing_is_sent() {
     let single = submission(&messages, SubmitMode::Single);
     let without_token = Submission {
         access_token: None,
+        now: NOW,
         ..single
     };
     assert!(matches!(
@@ -269,6 +271,7 @@ fn without_token_secret_or_url_nothing_is_sent() {
     ));
     let broken_token = Submission {
         access_token: Some("a\nb"),
+        now: NOW,
         ..single
     };
     assert!(

@@ -92,6 +92,7 @@ pub(super) static FORM: Form = Form {
             origin,
         ),
     ],
+    hosts: &["base_url", "messages_base_url", "reports_base_url"],
     sender_hint: SENDER_HINT,
     read_sender,
 };

@@ -65,6 +65,7 @@ fn built(
         mode: SubmitMode::Single,
         public_url,
         access_token: None,
+        now: NOW,
     };
     Vonage.build_request(connection, &submission)
 }

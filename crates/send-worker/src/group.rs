@@ -194,7 +194,7 @@ impl Group {
                 let request = Request {
                     shared: &self.shared,
                     open: &self.open,
-                    checked_at: checked_at,
+                    checked_at,
                     doubtful,
                     stop,
                 };

@@ -74,9 +74,14 @@ impl World {
         tokio::spawn(async move { axum::serve(listener, router).await });
 
         let organization = OrganizationId::new("ORG_1").expect("valid");
+        let connection = connection("c1", &organization, &base_url, per_second);
+        Self::of(connection, requests).await
+    }
+
+    /// A world whose connection's provider is served elsewhere.
+    pub async fn of(connection: Connection, requests: Arc<Mutex<Vec<String>>>) -> Self {
         let bus: Arc<dyn Bus> = EmbeddedBus::new();
         let ledger: Arc<dyn Ledger> = EmbeddedLedger::new();
-        let connection = connection("c1", &organization, &base_url, per_second);
         ledger.add_connection(&connection).await.expect("embedded");
         let events = bus.subscribe(Topic::Events, "#").await.expect("embedded");
         let config = Config::load(None, std::iter::empty()).expect("the defaults are valid");
@@ -89,8 +94,8 @@ impl World {
         Self {
             bus,
             ledger,
+            organization: connection.organization_id.clone(),
             connection,
-            organization,
             settings,
             requests,
             events,

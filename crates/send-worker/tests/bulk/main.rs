@@ -100,9 +100,8 @@ async fn messages_that_are_named_as_culprits_are_rejected_and_the_others_go_once
     world.until_in(batch, MessageState::Rejected, 3).await;
     world.drain().await;
     all_once(&seen, 97);
-    let requests = requests.lock().expect("no panic");
     assert_eq!(
-        *requests,
+        *requests.lock().expect("no panic"),
         BTreeMap::from([("100".into(), 1), ("97".into(), 1)])
     );
     let rows = world.ledger.rows(batch, 0, 100).await.expect("embedded");

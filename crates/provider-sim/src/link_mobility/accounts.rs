@@ -275,4 +275,15 @@ mod tests {
         let shown = format!("{:?}", LinkMobilityAccount::new("acme_sms", "very-secret"));
         assert!(!shown.contains("very-secret"), "{shown}");
     }
+
+    #[test]
+    fn an_account_reads_from_text() {
+        let text = r#"{"username":"acme_sms","password":"p","platform_id":"COOL","platform_partner_id":"7",
+                       "ttl":"2h","access":"no_smsc_credentials","limits":{"counted_in":"messages","per_second":5},
+                       "receipt_codes":{"+4741560001":2105}}"#;
+        let account: LinkMobilityAccount = serde_json::from_str(text).expect("the sample is valid");
+        account.check().expect("the sample is consistent");
+        assert_eq!(account.ttl(), Duration::from_secs(7_200));
+        assert_eq!(account.access, LinkMobilityAccess::NoSmscCredentials);
+    }
 }

@@ -98,7 +98,9 @@ fn check_source(account: &Account, source: &str, ton: Ton) -> Result<(), u32> {
         return Ok(());
     }
     let own = &account.settings.senders;
-    let supported = own.iter().any(|own| ton_of(own) == Some(ton));
+    let supported = (own.iter())
+        .filter(|own| !is_keyword_number(own))
+        .any(|own| ton_of(own) == Some(ton));
     Err(match ton {
         _ if supported => 2000,
         Ton::ShortNumber => 2001,
@@ -123,6 +125,15 @@ pub(crate) fn ton_of(source: &str) -> Option<Ton> {
             .chars()
             .all(|c| (' '..='~').contains(&c) && c != '`' || NAME_CHARACTERS.contains(c));
     name.then_some(Ton::Alphanumeric)
+}
+
+/// `NO-2333`, which people write to and nobody sends from.
+pub(crate) fn is_keyword_number(address: &str) -> bool {
+    address.split_once('-').is_some_and(|(country, number)| {
+        country.len() == 2
+            && country.bytes().all(|byte| byte.is_ascii_uppercase())
+            && ton_of(number) == Some(Ton::ShortNumber)
+    })
 }
 
 /// Segments of a text that the client wants in UCS-2 although GSM may do.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::accounts::LinkMobilityAccount;
-use super::content::ton_of;
+use super::content::{is_keyword_number, ton_of};
 use super::request::Ton;
 use super::{Details, IDS, world};
 use crate::engine::phone::e164;
@@ -23,15 +23,6 @@ pub(crate) fn receives_on(address: &str, person: u64) -> Option<String> {
         Ton::ShortNumber => Some(format!("{}-{address}", world::country(person))),
         Ton::Alphanumeric => None,
     }
-}
-
-/// `NO-2333`.
-fn is_keyword_number(address: &str) -> bool {
-    address.split_once('-').is_some_and(|(country, number)| {
-        country.len() == 2
-            && country.bytes().all(|byte| byte.is_ascii_uppercase())
-            && ton_of(number) == Some(Ton::ShortNumber)
-    })
 }
 
 /// The body of a reply.

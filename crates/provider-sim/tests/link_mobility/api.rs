@@ -258,4 +258,18 @@ async fn the_gate_tells_where_it_posts() {
         assert_eq!(status, wanted, "{path}");
         assert!(body["status"].as_u64().unwrap() >= 103_000, "{body}");
     }
+    twin.stop().await;
+
+    let denied = LinkMobilityAccount {
+        gate_api_denied: true,
+        ..account(&hook)
+    };
+    let twin = super::twin(denied, quick()).await;
+    let url = format!(
+        "{}/gate/partnergate/platform/COMMON_API/partner/30978",
+        twin.base_url()
+    );
+    let request = client().get(url).header(AUTHORIZATION, BASIC);
+    assert_eq!(request.send().await.unwrap().status(), 403);
+    assert_eq!(send(&twin, &message(PERSON, "h-1", json!({}))).await.0, 200);
 }

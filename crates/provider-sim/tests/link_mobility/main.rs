@@ -7,6 +7,7 @@ mod support;
 mod api;
 mod callbacks;
 mod refusals;
+mod replies;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use provider_sim::{

@@ -290,6 +290,16 @@ impl<P: Provider> Call<'_, P> {
         }
     }
 
+    /// Throttles message `index` of the request alone, where the provider's limit is not the request's.
+    pub fn throttled(&mut self, index: usize) {
+        if self.decide(index) {
+            self.engine
+                .stage
+                .audit
+                .count(|totals| totals.throttled += 1);
+        }
+    }
+
     fn count_refused(&self, code: &str, count: u64) {
         if count > 0 {
             let audit = &self.engine.stage.audit;

@@ -17,6 +17,7 @@
 mod accounts;
 mod answers;
 mod api;
+mod causes;
 mod credentials;
 mod fields;
 mod inbound;
@@ -115,7 +116,7 @@ impl Provider for Infobip {
     }
 
     fn codes(phase: Phase) -> &'static [&'static str] {
-        statuses::codes(phase)
+        causes::codes(phase)
     }
 
     fn reports(&self, account: &Account, receipt: &Receipt<Details>) -> bool {

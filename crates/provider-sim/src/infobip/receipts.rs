@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::accounts::{InfobipAccount, InfobipReportForm};
 use super::notes::Note;
 use super::statuses::{self, Status};
-use super::{Details, Infobip, credentials, times};
+use super::{Details, Infobip, causes, credentials, times};
 use crate::behaviour::SignatureVariant;
 use crate::chance::{Dice, Subject};
 use crate::engine::{Phase, Provider, Receipt, View};
@@ -124,7 +124,7 @@ impl Facts<'_> {
             "callbackData": callback_data,
             "price": self.price(),
             "status": self.status.json(),
-            "error": statuses::error(self.code, form),
+            "error": causes::error(self.code, form),
             "campaignReferenceId": campaign,
         });
         match form {
@@ -167,7 +167,7 @@ impl Facts<'_> {
             "campaignReferenceId": note.and_then(|note| note.campaign.as_deref()),
             "platform": has_platform.then_some(platform),
             "status": self.status.json(),
-            "error": statuses::error(self.code, InfobipReportForm::V3),
+            "error": causes::error(self.code, InfobipReportForm::V3),
         }))
     }
 

@@ -303,15 +303,15 @@ async fn a_report_that_comes_twice_is_the_same_and_one_that_is_not_taken_is_repe
 async fn a_refusal_is_reported_as_well_unless_the_account_does_without() {
     let hook = Hook::start().await;
     let mut settings = account(&hook);
-    let twin_ = twin(settings.clone(), quick()).await;
+    let loud = twin(settings.clone(), quick()).await;
     let three = [
         message("0861112233", "m-1", "x"),
         message(PERSON, "m-2", "x"),
         message("+1", "m-3", "x"),
     ];
-    send(&twin_, &three).await;
-    send(&twin_, &[message(PERSON, "m-2", "x")]).await;
-    twin_.idle().await;
+    send(&loud, &three).await;
+    send(&loud, &[message(PERSON, "m-2", "x")]).await;
+    loud.idle().await;
     let told = results(&hook, "/status");
     let mut told_states = states(&told);
     told_states.sort_unstable();
@@ -328,7 +328,7 @@ async fn a_refusal_is_reported_as_well_unless_the_account_does_without() {
         (&refused["error"]["id"], &refused["to"]),
         (&json!(0), &json!("0861112233"))
     );
-    assert_eq!(twin_.audit().totals.callbacks.ok, 3);
+    assert_eq!(loud.audit().totals.callbacks.ok, 3);
 
     settings.reports_refusals = false;
     let quiet = twin(settings, quick()).await;

@@ -34,6 +34,7 @@ mod delivery;
 mod engine;
 mod fault;
 mod link_mobility;
+mod infobip;
 mod rate;
 mod report;
 mod running;
@@ -48,6 +49,7 @@ pub use behaviour::{
 };
 pub use delivery::Waiting;
 pub use link_mobility::{LinkMobilityAccess, LinkMobilityAccount, LinkMobilityTwin};
+pub use infobip::{InfobipAccount, InfobipBlocked, InfobipOnStop, InfobipReportForm, InfobipTwin};
 pub use report::{AuditEntry, AuditReport, InboundTotals, PostTotals, Second, StopRecord, Totals};
 pub use running::RunningTwin;
 pub use settings::{AccountLimits, CountedIn, TwinAccount, TwinSettings};

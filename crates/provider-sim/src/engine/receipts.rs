@@ -12,6 +12,7 @@ use super::plan::{Posting, Step};
 use super::{Engine, Provider, unix_seconds};
 use crate::chance::{Dice, Subject};
 use crate::locked;
+use crate::webhook::Callback;
 
 /// What happens later.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) enum Job {
     Reply(MessageId, Box<str>),
     /// The receipts collected under this key are posted.
     Flush(GroupKey),
+    /// A callback is posted that carries so many reports.
+    Post(Box<Callback>, u64),
 }
 
 /// How a provider sends its receipts.
@@ -88,6 +91,12 @@ type GroupKey = (u16, u32);
 pub(super) type Groups<D> = Mutex<HashMap<GroupKey, Vec<Receipt<D>>>>;
 
 impl<P: Provider> Engine<P> {
+    /// Posts reports of what was never taken, such as a refusal that the provider tells a second time.
+    pub fn post_later(&self, after: Duration, callback: Callback, reports: u64) {
+        let job = Job::Post(Box::new(callback), reports);
+        self.schedule.push(Instant::now() + after, job);
+    }
+
     pub(super) async fn carry_out(&self, job: Job) {
         match job {
             Job::Step(id, step) => self.step(id, step).await,
@@ -95,6 +104,13 @@ impl<P: Provider> Engine<P> {
             Job::Flush(key) => {
                 let group = locked(&self.groups).remove(&key).unwrap_or_default();
                 self.post(key.0, group).await;
+            }
+            Job::Post(callback, reports) => {
+                let pause = self.stage.behaviour.get().callback_retry_pause;
+                let posted = self.stage.poster.post(&callback, pause).await;
+                self.stage
+                    .audit
+                    .count(|totals| posted.count(reports, &mut totals.callbacks));
             }
         }
     }

@@ -40,6 +40,10 @@ pub use accounts::{
 };
 
 /// MessageBird's twin.
+///
+/// Its words for [`SignatureVariant::Variant`]: tokens `hs384`, `hs512`, `without_exp`, `expired` (ten minutes old),
+/// `alg_none`; the older signature `timestamp`, `timestamp_raw` and `timestamp_percent` (other forms of the query),
+/// `late_timestamp` (eight hours old); `downgrade` (a good older one beside a wrong token); `bird` (the newer platform's).
 #[derive(Debug)]
 pub struct MessageBirdTwin;
 

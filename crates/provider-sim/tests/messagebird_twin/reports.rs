@@ -276,7 +276,7 @@ async fn the_older_signature_covers_time_query_and_body() {
 async fn callbacks_are_signed_badly_or_not_at_all_on_request() {
     let hook = Hook::start().await;
     let twin = twin(account(&hook), quick()).await;
-    let mut last = async |variant: SignatureVariant| {
+    let last = async |variant: SignatureVariant| {
         let edit = |b: &mut TwinBehaviour| b.signature = variant;
         twin.behaviour().change(edit).unwrap();
         post(&twin, &message("r-1")).await;

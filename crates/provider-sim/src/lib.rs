@@ -35,6 +35,7 @@ mod engine;
 mod fault;
 mod link_mobility;
 mod infobip;
+mod messagebird;
 mod rate;
 mod report;
 mod running;
@@ -50,6 +51,10 @@ pub use behaviour::{
 pub use delivery::Waiting;
 pub use link_mobility::{LinkMobilityAccess, LinkMobilityAccount, LinkMobilityTwin};
 pub use infobip::{InfobipAccount, InfobipBlocked, InfobipOnStop, InfobipReportForm, InfobipTwin};
+pub use messagebird::{
+    MessageBirdAccount, MessageBirdInbound, MessageBirdReports, MessageBirdSignatures,
+    MessageBirdTwin,
+};
 pub use report::{AuditEntry, AuditReport, InboundTotals, PostTotals, Second, StopRecord, Totals};
 pub use running::RunningTwin;
 pub use settings::{AccountLimits, CountedIn, TwinAccount, TwinSettings};

@@ -33,6 +33,7 @@ mod delivery;
 #[allow(dead_code)]
 mod engine;
 mod fault;
+mod messagemedia;
 mod rate;
 mod report;
 mod running;
@@ -46,6 +47,7 @@ pub use behaviour::{
     FaultRates, LiveBehaviour, Replies, ReplyScript, SignatureVariant, TwinBehaviour,
 };
 pub use delivery::Waiting;
+pub use messagemedia::{MessageMediaAccount, MessageMediaDigest, MessageMediaTwin};
 pub use report::{AuditEntry, AuditReport, InboundTotals, PostTotals, Second, StopRecord, Totals};
 pub use running::RunningTwin;
 pub use settings::{AccountLimits, CountedIn, TwinAccount, TwinSettings};

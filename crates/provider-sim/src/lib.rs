@@ -36,6 +36,7 @@ mod fault;
 mod link_mobility;
 mod infobip;
 mod messagebird;
+mod messagemedia;
 mod rate;
 mod report;
 mod running;
@@ -55,6 +56,7 @@ pub use messagebird::{
     MessageBirdAccount, MessageBirdInbound, MessageBirdReports, MessageBirdSignatures,
     MessageBirdTwin,
 };
+pub use messagemedia::{MessageMediaAccount, MessageMediaDigest, MessageMediaTwin};
 pub use report::{AuditEntry, AuditReport, InboundTotals, PostTotals, Second, StopRecord, Totals};
 pub use running::RunningTwin;
 pub use settings::{AccountLimits, CountedIn, TwinAccount, TwinSettings};

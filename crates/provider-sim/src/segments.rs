@@ -32,7 +32,8 @@ pub(crate) fn smart_encoded(text: &str) -> String {
     plain
 }
 
-fn septets(c: char) -> Option<u32> {
+/// What a character costs in the GSM alphabet; `None` if it has none.
+pub(crate) fn septets(c: char) -> Option<u32> {
     if c.is_ascii_alphanumeric() || c == ' ' || BASIC.contains(c) {
         Some(1)
     } else if EXTENDED.contains(c) {

@@ -88,7 +88,7 @@ use crate::settings::{TwinAccount, TwinSettings};
 use crate::webhook::{Answer, Callback};
 
 pub(crate) use accounts::{Account, Accounts};
-pub(crate) use calls::{Asked, Call, Trouble};
+pub(crate) use calls::{Asked, Call, OverLimit, Trouble};
 pub(crate) use ids::IdForm;
 pub(crate) use inbound::{FromPerson, KeywordEffect};
 pub(crate) use messages::{Messages, NewMessage, View};

@@ -7,7 +7,7 @@
 //! - Over a limit the SMS API says status 1, or 10 for too many requests at once; a 429 there is a fault's.
 //! - There are no idempotency keys: the same request twice is two messages.
 //!
-//! Source: `shared/providers/vonage.md`. `sdk-check/vonage.py` points Vonage's own SDK at a running twin.
+//! Source: `shared/providers/vonage.md`. `sdk-check/check_vonage.py` points Vonage's own SDK at a running twin.
 
 mod accounts;
 mod check;

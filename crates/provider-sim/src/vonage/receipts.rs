@@ -129,11 +129,7 @@ pub(crate) fn object(account: &VonageAccount, receipt: &Receipt<Details>) -> Val
     if !message.reference.is_empty() {
         object["client_ref"] = (&*message.reference).into();
     }
-    let code = match (receipt.phase, receipt.code) {
-        (Phase::Expired, _) => Some(EXPIRED),
-        (_, code) => code.map(messages_code),
-    };
-    if let Some(code) = code {
+    if let Some(code) = messages_code(receipt.phase, receipt.code) {
         object["error"] = error(code, receipt);
     }
     object
@@ -155,12 +151,46 @@ fn error(code: &str, receipt: &Receipt<Details>) -> Value {
     })
 }
 
-/// The Messages API's code for an `err-code`. The page names few of them; the others go under the unknown recipient's.
-fn messages_code(code: &str) -> &'static str {
-    match code {
+/// The Messages API's code. The page names few of them; the others go under the unknown recipient's.
+fn messages_code(phase: Phase, err_code: Option<&str>) -> Option<&'static str> {
+    if phase == Phase::Expired {
+        return Some(EXPIRED);
+    }
+    Some(match err_code? {
         OPTED_OUT => "1240",
         "3" | "12" => "1170",
         "4" | "14" => "1050",
         _ => "1040",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_opts_nobody_out_and_every_code_has_its_meaning() {
+        for phase in [Phase::Undelivered, Phase::Failed, Phase::Rejected] {
+            for code in codes(phase) {
+                assert_ne!(*code, OPTED_OUT);
+                assert!(
+                    *code == "99" || description(code) != "General Error",
+                    "{code}"
+                );
+                assert!(messages_code(phase, Some(code)).is_some_and(|code| code != "1240"));
+            }
+        }
+    }
+
+    #[test]
+    fn an_expired_message_has_a_word_in_one_api_and_a_code_in_the_other() {
+        assert_eq!(word(Phase::Expired), "expired");
+        assert!(codes(Phase::Expired).is_empty());
+        assert_eq!(messages_code(Phase::Expired, None), Some("1360"));
+        assert_eq!(messages_code(Phase::Delivered, None), None);
+        assert_eq!(
+            messages_code(Phase::Rejected, Some(OPTED_OUT)),
+            Some("1240")
+        );
     }
 }

@@ -44,6 +44,7 @@ mod segments;
 mod server;
 mod settings;
 mod twilio;
+mod vonage;
 mod webhook;
 
 pub use behaviour::{
@@ -61,6 +62,9 @@ pub use report::{AuditEntry, AuditReport, InboundTotals, PostTotals, Second, Sto
 pub use running::RunningTwin;
 pub use settings::{AccountLimits, CountedIn, TwinAccount, TwinSettings};
 pub use twilio::{SharedKey, SharedKeyAlgorithm, TwilioAccount, TwilioTwin};
+pub use vonage::{
+    VonageAccount, VonageApi, VonageFormat, VonageSignature, VonageStanding, VonageTwin,
+};
 
 /// Takes a lock whose holder may have panicked. Every critical section here leaves its data whole, and a test that
 /// already failed by a panic should not fail a second time, with a worse message, on the lock.

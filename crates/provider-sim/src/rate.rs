@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A bucket that fills at `per_second` and holds `burst`. Starts full.
 #[derive(Debug)]
@@ -36,6 +36,11 @@ impl Bucket {
         }
         self.tokens -= wanted;
         true
+    }
+
+    /// How long, after a refusal, until the next single token is there.
+    pub fn wait(&self) -> Duration {
+        Duration::from_secs_f64((1.0 - self.tokens).max(0.0) / self.per_second)
     }
 }
 
@@ -71,7 +76,6 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn the_bucket_lets_through_its_burst_and_then_its_rate() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::locked;
 use crate::rate::{Bucket, InFlight};
@@ -80,6 +80,11 @@ impl<A: TwinAccount> Account<A> {
         self.bucket
             .as_ref()
             .is_none_or(|bucket| locked(bucket).take(count, now))
+    }
+
+    /// How long the per-second limit asks to wait after a refusal; `None` without such a limit.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        self.bucket.as_ref().map(|bucket| locked(bucket).wait())
     }
 
     /// Whether so many requests at once are too many.

@@ -1,7 +1,7 @@
 //! The way of an API call from arrival to answer: booked, limited, disturbed, decided, delayed.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::response::Response;
 
@@ -35,6 +35,14 @@ pub(crate) enum Trouble {
     Error500,
     /// Out of service for a moment; certainly nothing was taken.
     Unavailable,
+}
+
+/// Marks, as an extension of the response, the answer to a send request that a limit refused, for a provider that words
+/// its limits in another way than a fault's 429.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct OverLimit {
+    /// Until the next request has a chance; `None` if there were too many at once.
+    pub wait: Option<Duration>,
 }
 
 /// A send request that got through to the twin. Every message of it is to be taken, refused or recognised, once; what is
@@ -94,9 +102,15 @@ impl<P: Provider> Engine<P> {
             .latency_jitter
             .mul_f64(dice.roll("latency", subject));
         let fault = Fault::of(&behaviour.fault_rates, dice, subject);
+        let mut over = None;
         let outcome = match fault {
             Some(Fault::Throttle) => call.throttle(),
-            _ if !call.admitted() => call.throttle(),
+            _ if !call.admitted() => {
+                let crowded = account.is_crowded(place.at_entry);
+                let wait = account.wait().filter(|_| !crowded);
+                over = Some(OverLimit { wait });
+                call.throttle()
+            }
             Some(fault) if !fault.takes_the_message() => {
                 call.cut_short();
                 Err(fault)
@@ -122,7 +136,13 @@ impl<P: Provider> Engine<P> {
             Ok(answer) => answer,
             Err(Fault::Error500 { .. }) => trouble(Trouble::Error500),
             Err(Fault::Unavailable) => trouble(Trouble::Unavailable),
-            Err(Fault::Throttle) => trouble(Trouble::Throttled),
+            Err(Fault::Throttle) => {
+                let mut answer = trouble(Trouble::Throttled);
+                if let Some(over) = over {
+                    answer.extensions_mut().insert(over);
+                }
+                answer
+            }
             Err(Fault::Hang { .. }) => {
                 self.stage.stop.cancelled().await;
                 reset_connection()

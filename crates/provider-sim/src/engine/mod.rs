@@ -33,7 +33,8 @@
 //!    }).await
 //!    ```
 //!    Limits, faults and latency are the engine's: `decide` is not called for a request that is throttled or cut short,
-//!    and its answer is thrown away where a fault hides it. [`Provider::trouble`] says how the provider words those.
+//!    and its answer is thrown away where a fault hides it. [`Provider::trouble`] says how the provider words those;
+//!    the answer carries an [`OverLimit`] if it was a limit, for a provider that words that in another way.
 //!    [`Call::repeated`] books what the provider recognises as sent before ([`Engine::find_reference`] finds it).
 //!    Other routes (token, look-up, list, balance) begin with [`Engine::visit`] and use [`Engine::find`] and
 //!    [`Engine::messages`].
@@ -88,7 +89,7 @@ use crate::settings::{TwinAccount, TwinSettings};
 use crate::webhook::{Answer, Callback};
 
 pub(crate) use accounts::{Account, Accounts};
-pub(crate) use calls::{Asked, Call, Trouble};
+pub(crate) use calls::{Asked, Call, OverLimit, Trouble};
 pub(crate) use ids::IdForm;
 pub(crate) use inbound::{FromPerson, KeywordEffect};
 pub(crate) use messages::{Messages, NewMessage, View};

@@ -28,13 +28,12 @@ mod audit;
 mod behaviour;
 mod chance;
 mod console;
+pub mod customers;
 mod delivery;
-// Some of it is for providers whose twins are not written yet.
-#[allow(dead_code)]
 mod engine;
 mod fault;
-mod link_mobility;
 mod infobip;
+mod link_mobility;
 mod messagebird;
 mod messagemedia;
 mod rate;
@@ -43,6 +42,7 @@ mod running;
 mod segments;
 mod server;
 mod settings;
+mod sinch;
 mod twilio;
 mod vonage;
 mod webhook;
@@ -51,8 +51,8 @@ pub use behaviour::{
     FaultRates, LiveBehaviour, Replies, ReplyScript, SignatureVariant, TwinBehaviour,
 };
 pub use delivery::Waiting;
-pub use link_mobility::{LinkMobilityAccess, LinkMobilityAccount, LinkMobilityTwin};
 pub use infobip::{InfobipAccount, InfobipBlocked, InfobipOnStop, InfobipReportForm, InfobipTwin};
+pub use link_mobility::{LinkMobilityAccess, LinkMobilityAccount, LinkMobilityTwin};
 pub use messagebird::{
     MessageBirdAccount, MessageBirdInbound, MessageBirdReports, MessageBirdSignatures,
     MessageBirdTwin,
@@ -61,6 +61,7 @@ pub use messagemedia::{MessageMediaAccount, MessageMediaDigest, MessageMediaTwin
 pub use report::{AuditEntry, AuditReport, InboundTotals, PostTotals, Second, StopRecord, Totals};
 pub use running::RunningTwin;
 pub use settings::{AccountLimits, CountedIn, TwinAccount, TwinSettings};
+pub use sinch::{SinchAccount, SinchConsent, SinchRegion, SinchTwin};
 pub use twilio::{SharedKey, SharedKeyAlgorithm, TwilioAccount, TwilioTwin};
 pub use vonage::{
     VonageAccount, VonageApi, VonageFormat, VonageSignature, VonageStanding, VonageTwin,

@@ -28,6 +28,7 @@ mod books;
 pub mod embedded;
 mod entry;
 mod gcra;
+mod parts;
 mod provider_id;
 pub mod redis;
 mod reply_index;
@@ -121,15 +122,24 @@ pub trait Ledger: Send + Sync + 'static {
     // --- Opt-outs ---
 
     /// Applies a change unless a later one, or at the same time an opt-out, is known. Whether it
-    /// changed anything.
+    /// changed anything. A change towards one sender holds beside what holds towards the whole
+    /// organisation; an opt-in towards the organisation ends the opt-outs towards its senders that
+    /// are older.
     async fn change_opt_out(&self, change: &OptOutChange) -> Result<bool, LedgerError>;
 
-    /// The latest change known for each number, in order.
+    /// The latest change known for each number towards the whole organisation, in order.
     async fn standings(
         &self,
         organization: &OrganizationId,
         numbers: &[Msisdn],
     ) -> Result<Vec<Option<Standing>>, LedgerError>;
+
+    /// What is known of a number towards single senders of the organisation, by sender.
+    async fn sender_standings(
+        &self,
+        organization: &OrganizationId,
+        number: Msisdn,
+    ) -> Result<Vec<Standing>, LedgerError>;
 
     // --- Distributions and their queues ---
 

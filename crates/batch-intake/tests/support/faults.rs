@@ -210,6 +210,7 @@ calls! {
     fn mark_seen(organization: &OrganizationId, name: &str, keep_for: std::time::Duration) -> ();
     fn change_opt_out(change: &OptOutChange) -> bool;
     fn standings(organization: &OrganizationId, numbers: &[Msisdn]) -> Vec<Option<Standing>>;
+    fn sender_standings(organization: &OrganizationId, number: Msisdn) -> Vec<Standing>;
     fn distribution(organization: &OrganizationId, distribution: &DistributionId)
         -> Option<DistributionRecord>;
     fn distributions(organization: &OrganizationId, offset: u32, limit: u32)

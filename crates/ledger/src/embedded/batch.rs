@@ -6,8 +6,9 @@ use crate::{
     BatchRecord, Claim, ClaimRequest, Counts, LedgerError, NewRow, Row, RowReport, SettleRequest,
     Settled,
     entry::{Entry, Frame, stored_code},
+    parts::Name,
     provider_id::PackedId,
-    rules::{self, Claimant, Found, Said},
+    rules::{self, Claimant, Found, Outcome, Part, Said},
 };
 
 /// A batch with everything about it.
@@ -103,14 +104,18 @@ impl Batch {
         let now = self.frame.offset(settle.now);
         let cancelled = self.cancelled;
         let settle_one = |what: &crate::SettleRow| {
-            let said = Said {
-                code: stored_code(&what.code),
-                provider_id: &PackedId::pack(&what.provider_message_id),
-                now,
+            let outcome = Outcome {
+                token: settle.token,
+                outcome: what.outcome,
+                parts: what.parts,
+                said: Said {
+                    code: stored_code(&what.code),
+                    provider_id: &PackedId::pack(&what.provider_message_id),
+                    now,
+                },
             };
-            let step = |entry: &mut Entry, seq: &mut u32| {
-                rules::settle(entry, settle.token, what.outcome, &said, cancelled, seq)
-            };
+            let step =
+                |entry: &mut Entry, seq: &mut u32| rules::settle(entry, &outcome, cancelled, seq);
             match self.change(what.row, step) {
                 None => Settled::Unknown,
                 Some((true, row)) => Settled::Changed(row),
@@ -128,8 +133,15 @@ impl Batch {
                 provider_id: &PackedId::pack(&report.provider_message_id),
                 now,
             };
+            let part = report.part.as_ref().map(|part| Part {
+                name: Name::of(&part.name),
+                of: part.of.unwrap_or(0),
+            });
             let step = |entry: &mut Entry, seq: &mut u32| {
-                rules::was_sent(entry).then(|| rules::merge(entry, report.state, &said, seq))
+                rules::was_sent(entry).then(|| match &part {
+                    None => rules::merge(entry, report.state, &said, seq),
+                    Some(part) => rules::merge_part(entry, report.state, part, &said, seq),
+                })
             };
             match self.change(report.row, step) {
                 None => Settled::Unknown,

@@ -142,7 +142,8 @@ impl Ledger for EmbeddedLedger {
         if !claim.exempt_from_opt_out {
             let opt_outs = lock(&self.opt_outs);
             for (found, (_, to)) in claims.iter_mut().zip(&claim.rows) {
-                if *found == Claim::Fresh && opt_outs.is_out(&claim.organization_id, *to) {
+                let is_out = || opt_outs.is_out(&claim.organization_id, &claim.sender, *to);
+                if *found == Claim::Fresh && is_out() {
                     *found = Claim::OptedOut;
                 }
             }
@@ -213,6 +214,14 @@ impl Ledger for EmbeddedLedger {
         numbers: &[Msisdn],
     ) -> Result<Vec<Option<Standing>>, LedgerError> {
         Ok(lock(&self.opt_outs).standings(organization, numbers))
+    }
+
+    async fn sender_standings(
+        &self,
+        organization: &OrganizationId,
+        number: Msisdn,
+    ) -> Result<Vec<Standing>, LedgerError> {
+        Ok(lock(&self.opt_outs).towards_senders(organization, number))
     }
 
     async fn distribution(

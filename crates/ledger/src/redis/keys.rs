@@ -10,8 +10,9 @@
 //! | `{o:<org>}:ds`, `:dx` | zset | distributions by age, by end | with the last of them |
 //! | `{o:<org>}:t:<window>` | string | conversations of that window | two windows |
 //! | `{o:<org>}:t:<window>:<level>:<shard>` | hash | number + sender → message (`reply_index.rs`) | two windows |
-//! | `{o:<org>}:out:<shard>` | set | numbers that are out, as integers | never |
+//! | `{o:<org>}:out:<shard>` | set | who is out, as integers: numbers, numbers towards one sender | never |
 //! | `{o:<org>}:std:<shard>` | hash | number → latest change | never |
+//! | `{o:<org>}:sst:<shard>` | hash | number → latest changes towards single senders | never |
 //! | `{o:<org>}:seen:<id>` | string | an inbound message | a week |
 //! | `{o:<org>}:refused` | zset | refused batches by time | a month |
 //! | `{o:<org>}:c`, `:co`, `:cd` | hash, zset, hash | connections, their order, their ends | never |
@@ -35,6 +36,13 @@ pub(super) struct QueueKeys {
     pub(super) ends: String,
     pub(super) version: String,
     pub(super) states: String,
+}
+
+/// A shard of an organisation's opt-outs.
+pub(super) struct OptOutKeys {
+    pub(super) out: String,
+    pub(super) standings: String,
+    pub(super) towards_senders: String,
 }
 
 impl Keys {
@@ -73,12 +81,13 @@ impl Keys {
         )
     }
 
-    /// The set of those who are out, and the hash of standings.
-    pub(super) fn opt_outs(&self, organization: &OrganizationId, shard: u64) -> (String, String) {
-        (
-            self.of(organization, &format!("out:{shard}")),
-            self.of(organization, &format!("std:{shard}")),
-        )
+    pub(super) fn opt_outs(&self, organization: &OrganizationId, shard: u64) -> OptOutKeys {
+        let key = |what| self.of(organization, &format!("{what}:{shard}"));
+        OptOutKeys {
+            out: key("out"),
+            standings: key("std"),
+            towards_senders: key("sst"),
+        }
     }
 
     pub(super) fn connection(&self, id: &ConnectionId) -> String {

@@ -122,7 +122,7 @@ impl Ledger for RedisLedger {
             if claim.exempt_from_opt_out {
                 Ok(vec![false; numbers.len()])
             } else {
-                opt_outs::are_out(self, &claim.organization_id, &numbers).await
+                opt_outs::are_out(self, &claim.organization_id, &claim.sender, &numbers).await
             }
         };
         let (mut claims, are_out) = tokio::try_join!(rows::claim(self, claim), check)?;
@@ -193,6 +193,14 @@ impl Ledger for RedisLedger {
         numbers: &[Msisdn],
     ) -> Result<Vec<Option<Standing>>, LedgerError> {
         opt_outs::standings(self, organization, numbers).await
+    }
+
+    async fn sender_standings(
+        &self,
+        organization: &OrganizationId,
+        number: Msisdn,
+    ) -> Result<Vec<Standing>, LedgerError> {
+        opt_outs::towards_senders(self, organization, number).await
     }
 
     async fn distribution(

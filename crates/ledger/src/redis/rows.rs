@@ -6,12 +6,13 @@ use super::{
     RedisLedger,
     batches::decimal,
     buckets::{
-        Asked, BUCKET_ROWS, bucket_keys, damaged, field, new_row, number, read_answer, read_frame,
-        read_row, said,
+        Asked, BUCKET_ROWS, Said, bucket_keys, damaged, field, new_row, number, read_answer,
+        read_frame, read_row,
     },
 };
 use crate::{
-    Claim, ClaimRequest, LedgerError, NewRow, Row, RowReport, SettleOutcome, SettleRequest, Settled,
+    Claim, ClaimRequest, LedgerError, NewRow, Row, RowReport, SettleOutcome, SettleRequest,
+    Settled, parts::Name,
 };
 
 /// Buckets that one step over a whole batch takes, so that nobody waits long for the server.
@@ -129,8 +130,14 @@ pub(super) async fn settle(
             SettleOutcome::Retry => RETRY,
             SettleOutcome::Release => RELEASE,
         };
-        let said = said(what.row, outcome, &what.code, &what.provider_message_id);
-        (what.row, said)
+        let said = Said {
+            what: outcome,
+            code: &what.code,
+            provider_id: &what.provider_message_id,
+            parts: what.parts,
+            part: None,
+        };
+        (what.row, said.about(what.row))
     });
     let head = vec![
         settle.token.to_be_bytes().to_vec(),
@@ -148,9 +155,15 @@ pub(super) async fn merge(
     now: Timestamp,
 ) -> Result<Vec<Settled>, LedgerError> {
     let asked = Asked::of(reports, |report| {
-        let state = report.state.code();
-        let said = said(report.row, state, &report.code, &report.provider_message_id);
-        (report.row, said)
+        let part = report.part.as_ref();
+        let said = Said {
+            what: report.state.code(),
+            code: &report.code,
+            provider_id: &report.provider_message_id,
+            parts: part.and_then(|part| part.of).unwrap_or(0),
+            part: part.map(|part| Name::of(&part.name)),
+        };
+        (report.row, said.about(report.row))
     });
     let head = vec![decimal(now.as_millis())];
     let answers = asked
@@ -217,7 +230,7 @@ fn read_settled(
     batch: BatchKey,
     answers: Vec<(u8, Option<Row>)>,
 ) -> Result<Vec<Settled>, LedgerError> {
-    let read = |(letter, row)| match (letter, row) {
+    let read = |(letter, row): (u8, Option<Row>)| match (letter.to_ascii_uppercase(), row) {
         (b'?', None) => Ok(Settled::Unknown),
         (b'C', Some(row)) => Ok(Settled::Changed(row)),
         (b'U', Some(row)) => Ok(Settled::Unchanged(row)),

@@ -55,7 +55,7 @@ impl Scripts {
             hold_back: script!("clock", "hold_back"),
             lease: script!("clock", "lease"),
             mark_published: script!("mark_published"),
-            merge: script!("bytes", "row", "said", "merge"),
+            merge: script!("bytes", "row", "parts", "said", "merge"),
             open_queue: script!("clock", "version", "open_queue"),
             opted_out: script!("opted_out"),
             publish_state: script!("clock", "version", "publish_state"),
@@ -64,7 +64,7 @@ impl Scripts {
             remember: script!("bytes", "remember"),
             reopen: script!("bytes", "row", "reopen"),
             set_state: script!("set_state"),
-            settle: script!("bytes", "row", "said", "settle"),
+            settle: script!("bytes", "row", "parts", "said", "settle"),
             write_rows: script!("write_rows"),
         }
     }

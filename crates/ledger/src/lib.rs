@@ -28,6 +28,7 @@ mod books;
 pub mod embedded;
 mod entry;
 mod gcra;
+mod id_index;
 mod parts;
 mod provider_id;
 pub mod redis;
@@ -93,6 +94,15 @@ pub trait Ledger: Send + Sync + 'static {
         reports: &[RowReport],
         now: Timestamp,
     ) -> Result<Vec<Settled>, LedgerError>;
+
+    /// The messages that have these ids at the provider of `connection`, in order: for receipts that
+    /// do not name them. Ids are known for eight days after the provider's answer, or the first
+    /// receipt, told them.
+    async fn by_provider_id(
+        &self,
+        connection: &ConnectionId,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Reference>>, LedgerError>;
 
     /// The latest message of `organization` (the connection's owner) to `number` from `sender`
     /// ([`message::Sender::key`]).

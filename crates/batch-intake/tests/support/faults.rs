@@ -16,7 +16,8 @@ use ledger::{
     Registered, Row, RowReport, SettleRequest, Settled,
 };
 use message::{
-    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Timestamp,
+    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Reference,
+    Timestamp,
     connection::OrganizationSettings,
     opt_out::{OptOutChange, Standing},
 };
@@ -204,6 +205,7 @@ calls! {
     fn lease(lease: &LeaseRequest) -> Lease;
     fn hold_back(scope: &str, for_millis: u64) -> ();
     fn merge(batch: BatchKey, reports: &[RowReport], now: Timestamp) -> Vec<Settled>;
+    fn by_provider_id(connection: &ConnectionId, ids: &[&str]) -> Vec<Option<Reference>>;
     fn latest_message(organization: &OrganizationId, sender: &str, number: Msisdn)
         -> Option<Conversation>;
     fn was_seen(organization: &OrganizationId, name: &str) -> bool;

@@ -8,7 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use message::{
-    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Timestamp,
+    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Reference,
+    Timestamp,
     connection::OrganizationSettings,
     opt_out::{OptOutChange, Standing},
 };
@@ -16,12 +17,13 @@ use message::{
 use crate::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
     Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList, RefusedBatch,
-    Registered, Row, RowReport, SettleRequest, Settled,
+    Registered, Row, RowReport, SettleRequest, Settled, id_index,
 };
 use accounts::Accounts;
 use batches::Batches;
 use conversations::Conversations;
 use distributions::Distributions;
+use ids::Ids;
 use inbound::Inbound;
 use limits::Limits;
 use opt_outs::OptOuts;
@@ -32,6 +34,7 @@ mod batch;
 mod batches;
 mod conversations;
 mod distributions;
+mod ids;
 mod inbound;
 mod limits;
 mod opt_outs;
@@ -44,6 +47,7 @@ pub struct EmbeddedLedger {
     distributions: Mutex<Distributions>,
     batches: Mutex<Batches>,
     conversations: Mutex<Conversations>,
+    ids: Mutex<Ids>,
     opt_outs: Mutex<OptOuts>,
     limits: Mutex<Limits>,
     inbound: Mutex<Inbound>,
@@ -154,6 +158,7 @@ impl Ledger for EmbeddedLedger {
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError> {
         let settled = self.in_batch(settle.batch, |batch| batch.settle(settle));
         lock(&self.conversations).remember(settle);
+        lock(&self.ids).enter(&settle.connection_id, id_index::told(settle));
         Ok(settled.unwrap_or_else(|| vec![Settled::Unknown; settle.rows.len()]))
     }
 
@@ -172,9 +177,22 @@ impl Ledger for EmbeddedLedger {
         reports: &[RowReport],
         now: Timestamp,
     ) -> Result<Vec<Settled>, LedgerError> {
-        Ok(self
-            .in_batch(batch, |batch| batch.merge(reports, now))
-            .unwrap_or_else(|| vec![Settled::Unknown; reports.len()]))
+        let merged = self.in_batch(batch, |batch| batch.merge(reports, now));
+        let Some((settled, learned)) = merged else {
+            return Ok(vec![Settled::Unknown; reports.len()]);
+        };
+        for (connection, name, reference) in learned {
+            lock(&self.ids).enter(&connection, [(name, reference)]);
+        }
+        Ok(settled)
+    }
+
+    async fn by_provider_id(
+        &self,
+        connection: &ConnectionId,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Reference>>, LedgerError> {
+        Ok(lock(&self.ids).look_up(connection, ids))
     }
 
     async fn latest_message(

@@ -18,6 +18,8 @@
 //! | `{o:<org>}:c`, `:co`, `:cd` | hash, zset, hash | connections, their order, their ends | never |
 //! | `{o:<org>}:s` | string | settings of the organisation | never |
 //! | `{c:<connection>}` | string | its organisation | never |
+//! | `{i:<connection>}:<window>` | string | ids entered in that window | three windows |
+//! | `{i:<connection>}:<window>:<level>:<shard>` | hash | provider id → message (`id_index.rs`) | three windows |
 //! | `{l:<scope>}` | hash | a limit's cell (`gcra.rs`) | when idle |
 //! | `{fleet}:q`, `:qx`, `:qv`, `:qs` | hash, zset, string, hash | queues, their ends, version, states | entries end |
 
@@ -92,6 +94,11 @@ impl Keys {
 
     pub(super) fn connection(&self, id: &ConnectionId) -> String {
         format!("{}{{c:{id}}}", self.prefix)
+    }
+
+    /// A key in the slot of a connection's ids.
+    pub(super) fn ids(&self, connection: &ConnectionId, what: &str) -> String {
+        format!("{}{{i:{connection}}}:{what}", self.prefix)
     }
 
     pub(super) fn limit(&self, scope: &str) -> String {

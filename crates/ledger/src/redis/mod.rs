@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use message::{
-    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Timestamp,
+    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Reference,
+    Timestamp,
     connection::OrganizationSettings,
     opt_out::{OptOutChange, Standing},
 };
@@ -14,9 +15,10 @@ use message::{
 use crate::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
     Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList, RefusedBatch,
-    Registered, Row, RowReport, SettleRequest, Settled, sealing::Sealer,
+    Registered, Row, RowReport, SettleRequest, Settled, id_index, sealing::Sealer,
 };
 use conversations::Conversations;
+use ids::Ids;
 use keys::Keys;
 use link::Link;
 use scripts::Scripts;
@@ -27,6 +29,7 @@ mod batches;
 mod buckets;
 mod conversations;
 mod distributions;
+mod ids;
 mod inbound;
 mod keys;
 mod limits;
@@ -45,6 +48,7 @@ pub struct RedisLedger {
     settings: RedisSettings,
     sealer: Arc<Sealer>,
     conversations: Conversations,
+    ids: Ids,
 }
 
 impl RedisLedger {
@@ -69,6 +73,7 @@ impl RedisLedger {
             settings,
             sealer,
             conversations: Conversations::default(),
+            ids: Ids::default(),
         }))
     }
 }
@@ -135,8 +140,11 @@ impl Ledger for RedisLedger {
     }
 
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError> {
+        // Three slots, sent together.
         let remember = conversations::remember(self, settle);
-        let (settled, ()) = tokio::try_join!(rows::settle(self, settle), remember)?;
+        let told = id_index::told(settle);
+        let enter = ids::enter(self, &settle.connection_id, &told);
+        let (settled, (), ()) = tokio::try_join!(rows::settle(self, settle), remember, enter)?;
         Ok(settled)
     }
 
@@ -155,6 +163,14 @@ impl Ledger for RedisLedger {
         now: Timestamp,
     ) -> Result<Vec<Settled>, LedgerError> {
         rows::merge(self, batch, reports, now).await
+    }
+
+    async fn by_provider_id(
+        &self,
+        connection: &ConnectionId,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Reference>>, LedgerError> {
+        ids::look_up(self, connection, ids).await
     }
 
     async fn latest_message(

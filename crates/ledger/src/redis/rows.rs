@@ -1,6 +1,6 @@
 //! Rows of a batch: written, listed, claimed, settled, merged, cancelled.
 
-use message::{BatchKey, Timestamp};
+use message::{BatchKey, Reference, Timestamp};
 
 use super::{
     RedisLedger,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Claim, ClaimRequest, LedgerError, NewRow, Row, RowReport, SettleOutcome, SettleRequest,
-    Settled, parts::Name,
+    Settled, id_index::IdName, parts::Name,
 };
 
 /// Buckets that one step over a whole batch takes, so that nobody waits long for the server.
@@ -169,6 +169,20 @@ pub(super) async fn merge(
     let answers = asked
         .answers(ledger, &ledger.scripts.merge, batch, head)
         .await?;
+    let learned = reports.iter().zip(&answers).filter_map(|(report, answer)| {
+        let (b'c' | b'u', Some(row)) = answer else {
+            return None;
+        };
+        let reference = Reference {
+            batch,
+            row: row.row,
+        };
+        let name = IdName::of(&report.provider_message_id);
+        Some((row.connection_id.clone()?, name, reference))
+    });
+    // Behind the merge, which knows the connection. If the process dies in between, later receipts
+    // without a reference do not find this message by its id; receipts with one still do.
+    super::ids::enter_learned(ledger, learned.collect()).await?;
     read_settled(batch, answers)
 }
 

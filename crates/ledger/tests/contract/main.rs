@@ -15,6 +15,7 @@ mod lattice;
 mod limits;
 mod opt_outs;
 mod parts;
+mod provider_ids;
 
 mod server;
 mod settles;
@@ -83,6 +84,9 @@ contract! {
     opt_outs::the_later_change_holds_and_at_a_tie_the_refusal,
     opt_outs::a_refusal_of_one_sender_holds_for_that_sender_only,
     opt_outs::who_comes_back_to_the_organisation_comes_back_to_all_its_senders,
+    provider_ids::a_message_is_found_by_its_providers_id,
+    provider_ids::an_id_that_a_receipt_teaches_is_found_too,
+    provider_ids::thousands_of_ids_are_all_found,
     conversations::the_newest_message_from_a_sender_is_found,
     conversations::thousands_of_conversations_are_all_found,
     limits::a_limit_grants_its_rate_and_its_burst_to_all_together,

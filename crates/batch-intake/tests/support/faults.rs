@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use bus::{Bus, BusError, Consumer, Declared, Delivery, Outgoing, SendQueue, Topic};
 use ledger::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList, RefusedBatch,
-    Registered, Row, RowReport, SettleRequest, Settled,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
+    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled,
 };
 use message::{
     BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Reference,
@@ -210,6 +210,7 @@ calls! {
         -> Option<Conversation>;
     fn was_seen(organization: &OrganizationId, name: &str) -> bool;
     fn mark_seen(organization: &OrganizationId, name: &str, keep_for: std::time::Duration) -> ();
+    fn join_part(organization: &OrganizationId, message: &str, part: &InboundPart) -> Joined;
     fn change_opt_out(change: &OptOutChange) -> bool;
     fn standings(organization: &OrganizationId, numbers: &[Msisdn]) -> Vec<Option<Standing>>;
     fn sender_standings(organization: &OrganizationId, number: Msisdn) -> Vec<Standing>;

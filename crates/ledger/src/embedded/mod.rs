@@ -16,8 +16,8 @@ use message::{
 
 use crate::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList, RefusedBatch,
-    Registered, Row, RowReport, SettleRequest, Settled, id_index,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
+    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled, id_index,
 };
 use accounts::Accounts;
 use batches::Batches;
@@ -25,6 +25,7 @@ use conversations::Conversations;
 use distributions::Distributions;
 use ids::Ids;
 use inbound::Inbound;
+use joining::Joining;
 use limits::Limits;
 use opt_outs::OptOuts;
 use queues::Queues;
@@ -36,6 +37,7 @@ mod conversations;
 mod distributions;
 mod ids;
 mod inbound;
+mod joining;
 mod limits;
 mod opt_outs;
 mod queues;
@@ -51,6 +53,7 @@ pub struct EmbeddedLedger {
     opt_outs: Mutex<OptOuts>,
     limits: Mutex<Limits>,
     inbound: Mutex<Inbound>,
+    joining: Mutex<Joining>,
     queues: Mutex<Queues>,
     accounts: Mutex<Accounts>,
 }
@@ -220,6 +223,15 @@ impl Ledger for EmbeddedLedger {
     ) -> Result<(), LedgerError> {
         lock(&self.inbound).mark_seen(organization, name, keep_for);
         Ok(())
+    }
+
+    async fn join_part(
+        &self,
+        organization: &OrganizationId,
+        message: &str,
+        part: &InboundPart,
+    ) -> Result<Joined, LedgerError> {
+        Ok(lock(&self.joining).join(organization, message, part))
     }
 
     async fn change_opt_out(&self, change: &OptOutChange) -> Result<bool, LedgerError> {

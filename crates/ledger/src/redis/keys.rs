@@ -14,6 +14,7 @@
 //! | `{o:<org>}:std:<shard>` | hash | number → latest change | never |
 //! | `{o:<org>}:sst:<shard>` | hash | number → latest changes towards single senders | never |
 //! | `{o:<org>}:seen:<id>` | string | an inbound message | a week |
+//! | `{o:<org>}:parts:<name>` | hash | parts of an inbound message | a day after the last |
 //! | `{o:<org>}:refused` | zset | refused batches by time | a month |
 //! | `{o:<org>}:c`, `:co`, `:cd` | hash, zset, hash | connections, their order, their ends | never |
 //! | `{o:<org>}:s` | string | settings of the organisation | never |

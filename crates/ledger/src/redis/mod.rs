@@ -14,8 +14,8 @@ use message::{
 
 use crate::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList, RefusedBatch,
-    Registered, Row, RowReport, SettleRequest, Settled, id_index, sealing::Sealer,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
+    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled, id_index, sealing::Sealer,
 };
 use conversations::Conversations;
 use ids::Ids;
@@ -197,6 +197,15 @@ impl Ledger for RedisLedger {
         keep_for: Duration,
     ) -> Result<(), LedgerError> {
         inbound::mark_seen(self, organization, name, keep_for).await
+    }
+
+    async fn join_part(
+        &self,
+        organization: &OrganizationId,
+        message: &str,
+        part: &InboundPart,
+    ) -> Result<Joined, LedgerError> {
+        inbound::join_part(self, organization, message, part).await
     }
 
     async fn change_opt_out(&self, change: &OptOutChange) -> Result<bool, LedgerError> {

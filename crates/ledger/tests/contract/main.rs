@@ -98,5 +98,8 @@ contract! {
     accounts::connections_keep_their_order_and_deleted_ones_stay,
     accounts::an_organisation_is_as_it_was_decided,
     inbound::an_inbound_message_is_seen_once_it_is_marked,
+    inbound::parts_are_joined_in_any_order_and_told_by_one_of_them,
+    inbound::what_never_becomes_whole_is_told_by_the_part_that_came_last,
+    inbound::a_reference_may_name_another_message_later,
     inbound::refused_batches_are_listed_newest_first_and_capped,
 }

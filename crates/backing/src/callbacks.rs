@@ -27,8 +27,6 @@ pub struct CallbackQueue {
     pub other: &'static str,
     /// The service, in the headers of its dead letters.
     pub stage: &'static str,
-    /// How long a callback waits for the message that it is about to become known.
-    pub parked_for: RetryTier,
 }
 
 /// Why something is with the dead letters.
@@ -44,7 +42,7 @@ pub enum Reason {
     Malformed,
     /// A status or kind that the provider's table does not have.
     Unrecognised,
-    /// A receipt without a reference.
+    /// A receipt with neither a reference of ours nor an id of its provider's.
     NoReference,
     /// A receipt for a message that did not become known in time.
     UnknownMessage,
@@ -87,6 +85,13 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// Whether what it says at this position is still to be done.
+    #[must_use]
+    pub fn is_pending(&self, position: u32) -> bool {
+        let pending = &self.callback.pending;
+        pending.is_empty() || pending.contains(&position)
+    }
+
     /// The request as the ingress had it, as far as reading needs it; nothing if its target is none.
     #[must_use]
     pub fn request(&self) -> Option<Request<Bytes>> {
@@ -156,8 +161,8 @@ impl CallbackQueue {
 #[derive(Debug)]
 pub struct Kept {
     queue: CallbackQueue,
-    /// By how often they will have been parked then.
-    parked: BTreeMap<u8, Vec<Callback>>,
+    /// By how often they will have been parked then, and for how long they wait.
+    parked: BTreeMap<(u8, RetryTier), Vec<Callback>>,
     forwarded: Vec<Callback>,
     dead: BTreeMap<Reason, Vec<Callback>>,
 }
@@ -174,11 +179,15 @@ impl Kept {
         }
     }
 
-    /// It comes again after a while.
-    pub fn park(&mut self, taken: &Taken) {
+    /// It comes again after a while, for those of the things that it says which are `pending`, or
+    /// for all if none is named.
+    pub fn park(&mut self, taken: &Taken, tier: RetryTier, pending: Vec<u32>) {
         let times = taken.parked.saturating_add(1);
-        let parked = self.parked.entry(times).or_default();
-        parked.push(taken.callback.clone());
+        let parked = self.parked.entry((times, tier)).or_default();
+        parked.push(Callback {
+            pending,
+            ..taken.callback.clone()
+        });
     }
 
     /// It is for the reader of the other queue.
@@ -193,20 +202,24 @@ impl Kept {
         Ok(())
     }
 
-    /// It ends with the dead letters.
-    pub fn bury(&mut self, taken: &Taken, reason: Reason) {
+    /// It ends with the dead letters, because of those of the things that it says which are
+    /// `pending`, or of all if none is named: a redrive does only those again.
+    pub fn bury(&mut self, taken: &Taken, reason: Reason, pending: Vec<u32>) {
         let dead = self.dead.entry(reason).or_default();
-        dead.push(taken.callback.clone());
+        dead.push(Callback {
+            pending,
+            ..taken.callback.clone()
+        });
     }
 
     /// One message per fate.
     #[must_use]
     pub fn into_messages(self) -> Vec<Outgoing> {
         let queue = self.queue;
-        let park = |(times, callbacks): (u8, _)| {
+        let park = |((times, tier), callbacks): ((u8, _), _)| {
             let route = Route::Delayed {
                 queue: queue.name.to_owned(),
-                tier: queue.parked_for,
+                tier,
             };
             group(route, callbacks).with_header(PARKED, times.to_string())
         };
@@ -245,7 +258,6 @@ mod tests {
         name: queue::STATUS_CALLBACKS,
         other: queue::MESSAGE_CALLBACKS,
         stage: "a-test",
-        parked_for: RetryTier::S5,
     };
 
     struct Nobody;
@@ -270,6 +282,7 @@ mod tests {
             target: "/twilio-sms/ORG_1/status?x=1".into(),
             content_type: "application/x-www-form-urlencoded".into(),
             body: body.into(),
+            pending: Vec::new(),
         }
     }
 
@@ -291,7 +304,7 @@ mod tests {
     fn a_parked_callback_comes_back_as_it_was_and_knows_how_often_it_waited() {
         let first = taken("a=1");
         let mut kept = Kept::of(QUEUE);
-        kept.park(&first);
+        kept.park(&first, RetryTier::S5, vec![2, 7]);
         let messages = kept.into_messages();
         let route = Route::Delayed {
             queue: QUEUE.name.into(),
@@ -299,11 +312,17 @@ mod tests {
         };
         assert_eq!(messages[0].route, route);
         let again = delivered(&messages[0]);
-        assert_eq!(again[0].callback, first.callback);
+        let pending = Callback {
+            pending: vec![2, 7],
+            ..first.callback
+        };
+        assert_eq!(again[0].callback, pending);
         assert_eq!(again[0].parked, 1);
         let mut kept = Kept::of(QUEUE);
-        kept.park(&again[0]);
-        assert_eq!(delivered(&kept.into_messages()[0])[0].parked, 2);
+        kept.park(&again[0], RetryTier::M1, Vec::new());
+        let again = delivered(&kept.into_messages()[0]);
+        assert_eq!(again[0].parked, 2);
+        assert!(again[0].callback.pending.is_empty());
     }
 
     #[test]
@@ -326,7 +345,7 @@ mod tests {
             ("a=2", Reason::NoReference),
             ("a=3", Reason::Malformed),
         ] {
-            kept.bury(&taken(body), reason);
+            kept.bury(&taken(body), reason, Vec::new());
         }
         let letters = kept.into_messages();
         assert!(letters.iter().all(|letter| letter.route == Route::Dead));
@@ -340,7 +359,9 @@ mod tests {
     fn the_same_leftovers_have_the_same_name() {
         let name = |bodies: &[&str]| {
             let mut kept = Kept::of(QUEUE);
-            bodies.iter().for_each(|body| kept.park(&taken(body)));
+            for body in bodies {
+                kept.park(&taken(body), RetryTier::S5, Vec::new());
+            }
             kept.into_messages().remove(0).message_id
         };
         assert_eq!(name(&["a", "b"]), name(&["a", "b"]));

@@ -2,10 +2,15 @@
 //! the same moment, and answers once the bus has confirmed it. Nothing else: what a callback says is
 //! read behind the bus.
 
+mod body;
+mod candidates;
 mod connections;
+#[cfg(test)]
+mod fake;
 mod groups;
 mod log_budget;
 mod metrics;
+mod nonces;
 mod paths;
 mod receive;
 mod refused;

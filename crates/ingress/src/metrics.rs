@@ -23,7 +23,7 @@ impl IngressMetrics {
         Self {
             callbacks: metrics.counters(
                 "smsfleet_ingress_callbacks_total",
-                "Callbacks by provider, kind and what became of them: taken, or why refused.",
+                "Callbacks by provider, kind and what became of them: taken, taken_before, or why refused.",
                 &["provider", "kind", "outcome"],
             ),
             callback_seconds: metrics.seconds_by(

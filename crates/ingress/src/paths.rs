@@ -155,7 +155,10 @@ fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 fn slugs() -> impl Iterator<Item = &'static str> {
-    PROVIDERS.iter().map(|provider| provider.slug())
+    let slugs = |provider: &&'static dyn providers::Provider| {
+        provider.capabilities().callback_slugs.iter().copied()
+    };
+    PROVIDERS.iter().flat_map(slugs)
 }
 
 /// How unlike the likest of `words` is, and what it stands for.

@@ -12,15 +12,20 @@ use axum::{
     http::{HeaderMap, Response, StatusCode, header},
     routing::any,
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use message::{Connection, OrganizationId, Timestamp, callback::Callback};
-use providers::{CallbackAnswer, CallbackKind, CallbackRefused, Capabilities, Provider};
+use message::{OrganizationId, Timestamp, callback::Callback};
+use providers::{CallbackAnswer, CallbackKind, Provider};
 use tokio::sync::Semaphore;
 
 use crate::{
-    IngressMetrics, Settings, connections::Connections, groups::Groups, log_budget::LogBudget,
-    paths, refused::Refused,
+    IngressMetrics, Settings,
+    body::Bodies,
+    candidates::{Candidate, candidates, keep_fitting, path_provider, verify},
+    connections::Connections,
+    groups::Groups,
+    log_budget::LogBudget,
+    nonces::Nonces,
+    paths,
+    refused::Refused,
 };
 
 /// What every request needs.
@@ -29,6 +34,8 @@ pub(crate) struct Desk {
     pub(crate) public_urls: Vec<String>,
     pub(crate) connections: Connections,
     pub(crate) groups: Groups,
+    pub(crate) bodies: Bodies,
+    pub(crate) nonces: Nonces,
     pub(crate) slots: Semaphore,
     pub(crate) metrics: IngressMetrics,
     pub(crate) lines: LogBudget,
@@ -66,41 +73,70 @@ async fn receive(
     request: Request,
 ) -> Response<Body> {
     let named = named.ok().and_then(|Path((slug, organization))| {
-        Some((
-            providers::provider(&slug)?,
-            OrganizationId::new(&organization).ok()?,
-        ))
+        let place = Place {
+            kind,
+            provider: path_provider(&slug)?,
+            organization: OrganizationId::new(&organization).ok()?,
+            slug,
+        };
+        Some(place)
     });
-    let Some((provider, organization)) = named else {
+    let Some(place) = named else {
         return unknown_path(State(desk.clone()), request).await;
     };
     let started = Instant::now();
     let in_flight = InFlight::count(&desk.metrics);
-    let taken = take(desk, kind, provider, &organization, request).await;
+    let taken = take(desk, &place, request).await;
     drop(in_flight);
 
+    // Whose it is, if that is proven; else whose the path says it is.
+    let provider = taken
+        .as_ref()
+        .map_or(place.provider, |taken| taken.provider);
+    let outcome = match &taken {
+        Ok(Taken { again: false, .. }) => "taken",
+        Ok(Taken { again: true, .. }) => "taken_before",
+        Err(refused) => refused.outcome(),
+    };
     let labels = [provider.slug(), kind.as_str()];
-    let outcome = taken.as_ref().map_or_else(Refused::outcome, |()| "taken");
     desk.metrics
         .callbacks
         .with_label_values(&[labels[0], labels[1], outcome])
         .inc();
     match taken {
-        Ok(()) => {
+        Ok(_) => {
             let seconds = desk.metrics.callback_seconds.with_label_values(&labels);
             seconds.observe(started.elapsed().as_secs_f64());
             answer(provider.callback_answer(kind))
         }
         Err(refused) => {
+            let unproven = provider.capabilities().refused_callback;
             if let Some(held_back) = desk.lines.line(Instant::now()) {
                 tracing::warn!(
-                    %organization, provider = provider.slug(), kind = kind.as_str(), outcome,
-                    status = refused.status().as_u16(), held_back, "callback refused: {refused}"
+                    organization = %place.organization, provider = provider.slug(), kind = kind.as_str(), outcome,
+                    status = refused.status(unproven).as_u16(), held_back, "callback refused: {refused}"
                 );
             }
-            refused.answer(desk.settings.retry_after)
+            refused.answer(unproven, desk.settings.retry_after)
         }
     }
+}
+
+/// What the path says.
+struct Place {
+    kind: CallbackKind,
+    /// Of the path, and only a hint: see [`candidates`].
+    slug: String,
+    provider: &'static dyn Provider,
+    organization: OrganizationId,
+}
+
+/// A callback that was taken.
+struct Taken {
+    /// The provider that sent it.
+    provider: &'static dyn Provider,
+    /// It had been taken before: nothing was published.
+    again: bool,
 }
 
 /// Counts itself out however the callback ends, its sender hanging up included.
@@ -121,39 +157,47 @@ impl Drop for InFlight<'_> {
 
 /// The order is that of trust: nothing is read, and nobody waited for, before the step in front
 /// of it said yes.
-async fn take(
-    desk: &Desk,
-    kind: CallbackKind,
-    provider: &'static dyn Provider,
-    organization: &OrganizationId,
-    request: Request,
-) -> Result<(), Refused> {
+async fn take(desk: &Desk, place: &Place, request: Request) -> Result<Taken, Refused> {
     let _slot = desk.slots.try_acquire().map_err(|_| Refused::Overloaded)?;
+    let organization = &place.organization;
     let connections = desk
         .connections
         .of(organization)
         .await
         .map_err(Refused::LedgerAway)?;
-    if connections.is_empty() {
-        return Err(Refused::UnknownOrganization);
-    }
-    let candidates: Vec<&Connection> = connections
-        .iter()
-        .filter(|one| one.provider == provider.slug())
-        .collect();
+    let mut candidates = candidates(&connections, &place.slug);
+    check_encoding(&request)?;
     if candidates.is_empty() {
-        return Err(Refused::NoConnection);
+        // Its form is looked at all the same: a difference would tell who exists.
+        let capabilities = place.provider.capabilities();
+        capabilities
+            .check_callback(request.method(), request.headers())
+            .map_err(Refused::of_form)?;
+        return Err(match connections.is_empty() {
+            true => Refused::UnknownOrganization,
+            false => Refused::NoConnection,
+        });
     }
-    check_form(provider.capabilities(), &request)?;
-    let request = read_whole(request, &desk.settings).await?;
+    keep_fitting(&mut candidates, request.method(), request.headers())?;
+    let whole = desk.bodies.read(request).await?;
     let received_at = Timestamp::from(SystemTime::now());
-    let connection = verify(
+    let urls = &desk.public_urls;
+    let (candidate, verified) =
+        verify(&candidates, &whole.request, urls, received_at).map_err(Refused::Unverified)?;
+    let Candidate {
+        connection,
         provider,
-        &candidates,
-        &request,
-        &desk.public_urls,
-        received_at,
-    )?;
+    } = candidate;
+    let nonce = verified
+        .nonce()
+        .map(|nonce| Nonces::name(&connection.id, nonce));
+    if let Some(name) = &nonce
+        && desk.nonces.was_taken(organization, name).await
+    {
+        let again = true;
+        return Ok(Taken { provider, again });
+    }
+    let request = &whole.request;
     let callback = Callback {
         organization_id: organization.clone(),
         connection_id: connection.id.clone(),
@@ -166,36 +210,25 @@ async fn take(
             .map_or("/", |target| target.as_str())
             .to_owned(),
         content_type: content_type(request.headers()).to_owned(),
-        body: request.into_body().into(),
+        body: request.body().to_vec(),
+        pending: Vec::new(),
     };
-    Ok(desk.groups.hand_over(kind, callback).await?)
+    desk.groups.hand_over(place.kind, callback).await?;
+    // Only now: what was not taken has to be taken when it comes again.
+    if let Some(name) = nonce {
+        desk.nonces.take(organization, name).await;
+    }
+    let again = false;
+    Ok(Taken { provider, again })
 }
 
-fn check_form(capabilities: &'static Capabilities, request: &Request) -> Result<(), Refused> {
-    let allowed = capabilities.callback_methods;
-    if !allowed.contains(&request.method().as_str()) {
-        return Err(Refused::WrongMethod { allowed });
-    }
+/// A signature is over the bytes as they came, and those that come compressed expand without limit.
+fn check_encoding(request: &Request) -> Result<(), Refused> {
     let encoding = request.headers().get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| encoding != "identity") {
-        return Err(Refused::Compressed);
+    match encoding {
+        Some(encoding) if encoding != "identity" => Err(Refused::Compressed),
+        _ => Ok(()),
     }
-    // A GET has its parameters in the query, and no content to have a type.
-    let has_body = request.method() != axum::http::Method::GET;
-    let essence = content_type(request.headers())
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    let known = capabilities.callback_content_types;
-    if has_body
-        && !known
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(essence))
-    {
-        return Err(Refused::WrongType);
-    }
-    Ok(())
 }
 
 /// The content type as it came; empty where there is none or it is not text.
@@ -204,49 +237,6 @@ fn content_type(headers: &HeaderMap) -> &str {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
-}
-
-async fn read_whole(
-    request: Request,
-    settings: &Settings,
-) -> Result<axum::http::Request<Bytes>, Refused> {
-    let max = settings.body_bytes_max;
-    let announced = request.headers().get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > max as u64) {
-        return Err(Refused::TooLarge { max });
-    }
-    let (head, body) = request.into_parts();
-    let body = tokio::time::timeout(settings.body_timeout, Limited::new(body, max).collect())
-        .await
-        .map_err(|_| Refused::TooSlow(settings.body_timeout))?
-        .map_err(|why| match why.downcast_ref::<LengthLimitError>() {
-            Some(_) => Refused::TooLarge { max },
-            None => Refused::Broken,
-        })?;
-    Ok(axum::http::Request::from_parts(head, body.to_bytes()))
-}
-
-/// The connection whose secret proves where `callback` comes from. Which of several refusals is
-/// told makes no difference to the sender; the one that says most is best for the log.
-fn verify<'c>(
-    provider: &'static dyn Provider,
-    candidates: &[&'c Connection],
-    callback: &axum::http::Request<Bytes>,
-    public_urls: &[String],
-    now: Timestamp,
-) -> Result<&'c Connection, CallbackRefused> {
-    let mut refused = None;
-    for connection in candidates {
-        match provider.verify_callback(connection, callback, public_urls, now) {
-            Ok(_) => return Ok(connection),
-            Err(why @ CallbackRefused::BadSignature { .. }) => refused = refused.or(Some(why)),
-            Err(why) => refused = Some(why),
-        }
-    }
-    Err(refused.unwrap_or(CallbackRefused::UnknownScheme {
-        why: "no connection to check with",
-    }))
 }
 
 async fn unknown_path(State(desk): State<Arc<Desk>>, request: Request) -> Response<Body> {

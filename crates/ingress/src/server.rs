@@ -18,9 +18,11 @@ use tower::ServiceExt;
 
 use crate::{
     IngressMetrics, Settings,
+    body::Bodies,
     connections::Connections,
     groups::Groups,
     log_budget::LogBudget,
+    nonces::Nonces,
     receive::{Desk, router},
 };
 
@@ -96,6 +98,8 @@ impl Ingress {
     fn desk(self, collectors: &TaskTracker) -> Router {
         let settings = self.settings;
         router(Arc::new(Desk {
+            nonces: Nonces::new(self.ledger.clone()),
+            bodies: Bodies::new(&settings),
             connections: Connections::new(
                 self.ledger,
                 settings.connections_fresh_for,

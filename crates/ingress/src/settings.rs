@@ -18,6 +18,8 @@ pub struct Settings {
     pub in_flight_max: NonZeroUsize,
     /// Bytes a body may have.
     pub body_bytes_max: usize,
+    /// Bytes that all bodies over 64 KiB may have together; the next one is answered 503.
+    pub large_bodies_bytes_max: usize,
     /// Bytes request line and headers may have together.
     pub header_bytes_max: usize,
     /// How long the headers of a request may take. An idle connection ends by the same clock.

@@ -3,7 +3,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | 32 + state code; the upper bits are the version of the layout |
+//! | 1 | 32 + state code; + 64: its parts were told; + 128: with a section of parts (`parts.rs`) |
 //! | 1 | attempt |
 //! | 1 | connection: position in the batch's list from 1; 0 where there is none |
 //! | 4 | token of the latest claim |
@@ -12,6 +12,7 @@
 //! | 5 | changed: the same |
 //! | 7 | the masked number; 0 where there is none |
 //! | 1 + n | the code with its length |
+//! | n | the section of parts, where there is one |
 //! | rest | the provider's id, packed |
 //!
 //! Integers are big-endian.
@@ -20,6 +21,7 @@ use message::{ConnectionId, MaskedMsisdn, MessageState, Timestamp};
 
 use crate::{
     Row,
+    parts::Parts,
     provider_id::{PackedId, cut},
 };
 
@@ -27,6 +29,9 @@ use crate::{
 const CODE_BYTES_MAX: usize = 64;
 
 const VERSION_1: u8 = 32;
+const PARTS_TOLD: u8 = 64;
+const WITH_PARTS: u8 = 128;
+const STATE_BITS: u8 = 31;
 const FIXED_BYTES: usize = 29;
 
 /// A row as it is stored.
@@ -44,6 +49,9 @@ pub(crate) struct Entry {
     pub(crate) changed_at: Option<u64>,
     pub(crate) to: Option<MaskedMsisdn>,
     pub(crate) code: String,
+    /// Whoever sent it said how many parts it has: one, if nothing is kept about them.
+    pub(crate) parts_told: bool,
+    pub(crate) parts: Option<Parts>,
     pub(crate) provider_id: PackedId,
 }
 
@@ -86,6 +94,8 @@ impl Entry {
             changed_at: None,
             to,
             code: stored_code(code).to_owned(),
+            parts_told: false,
+            parts: None,
             provider_id: PackedId::default(),
         }
     }
@@ -95,7 +105,10 @@ impl Entry {
         let code = stored_code(&self.code).as_bytes();
         let id = self.provider_id.as_bytes();
         let mut bytes = Vec::with_capacity(FIXED_BYTES + code.len() + id.len());
-        bytes.extend([VERSION_1 + self.state.code(), self.attempt, self.connection]);
+        let told = if self.parts_told { PARTS_TOLD } else { 0 };
+        let with_parts = if self.parts.is_some() { WITH_PARTS } else { 0 };
+        let head = VERSION_1 + told + with_parts + self.state.code();
+        bytes.extend([head, self.attempt, self.connection]);
         bytes.extend(self.token.to_be_bytes());
         bytes.extend(self.seq.to_be_bytes());
         for at in [self.claimed_at, self.changed_at] {
@@ -106,6 +119,9 @@ impl Entry {
         bytes.extend(&self.to.map_or(0, MaskedMsisdn::as_u64).to_be_bytes()[1..]);
         bytes.push(u8::try_from(code.len()).expect("at most CODE_BYTES_MAX"));
         bytes.extend(code);
+        if let Some(parts) = &self.parts {
+            parts.pack(&mut bytes);
+        }
         bytes.extend(id);
         bytes
     }
@@ -113,16 +129,23 @@ impl Entry {
     /// Back from [`Self::pack`]; `None` if the bytes are of another version or damaged.
     pub(crate) fn unpack(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
-        let [state, attempt, connection] = take(&mut rest)?;
+        let [head, attempt, connection] = take(&mut rest)?;
+        if head & VERSION_1 == 0 {
+            return None;
+        }
         let token = u32::from_be_bytes(take(&mut rest)?);
         let seq = u32::from_be_bytes(take(&mut rest)?);
         let claimed_at = integer::<5>(&mut rest)?.checked_sub(1);
         let changed_at = integer::<5>(&mut rest)?.checked_sub(1);
         let to = MaskedMsisdn::from_u64(integer::<7>(&mut rest)?);
         let [code_length] = take(&mut rest)?;
-        let (code, id) = rest.split_at_checked(code_length.into())?;
+        let (code, mut rest) = rest.split_at_checked(code_length.into())?;
+        let parts = match head & WITH_PARTS {
+            0 => None,
+            _ => Some(Parts::unpack(&mut rest)?),
+        };
         Some(Self {
-            state: MessageState::from_code(state.checked_sub(VERSION_1)?)?,
+            state: MessageState::from_code(head & STATE_BITS)?,
             attempt,
             connection,
             token,
@@ -131,7 +154,9 @@ impl Entry {
             changed_at,
             to,
             code: String::from_utf8(code.to_vec()).ok()?,
-            provider_id: PackedId::from_bytes(id),
+            parts_told: head & PARTS_TOLD != 0,
+            parts,
+            provider_id: PackedId::from_bytes(rest),
         })
     }
 
@@ -176,6 +201,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{PartName, parts::Name};
 
     fn entries() -> impl Strategy<Value = Entry> {
         (
@@ -186,9 +212,11 @@ mod tests {
             prop::option::of(1_000_000u64..1_000_000_000_000_000),
             "[a-z0-9:_]{0,40}|é{0,32}",
             "[A-Z]{2}[0-9a-f]{32}|[a-z0-9]{0,30}",
+            any::<bool>(),
+            prop::option::of(parts()),
         )
             .prop_map(
-                |(state, numbers, claimed_at, changed_at, to, code, id)| Entry {
+                |(state, numbers, claimed_at, changed_at, to, code, id, parts_told, parts)| Entry {
                     state,
                     attempt: numbers.0,
                     connection: numbers.1,
@@ -198,9 +226,27 @@ mod tests {
                     changed_at,
                     to: to.and_then(Msisdn::from_u64).map(Msisdn::masked),
                     code,
+                    parts_told,
+                    parts,
                     provider_id: PackedId::pack(&id),
                 },
             )
+    }
+
+    fn parts() -> impl Strategy<Value = Parts> {
+        let names = prop::collection::vec(any::<(bool, u8)>(), 0..90);
+        (any::<(u8, u8)>(), names).prop_map(|((reported, settled), names)| {
+            let mut parts = Parts::default();
+            (parts.reported, parts.settled) = (reported, settled);
+            for (is_number, n) in names {
+                let name = match is_number {
+                    true => PartName::Number(n),
+                    false => PartName::Id(n.to_string()),
+                };
+                parts.deliver(Name::of(&name));
+            }
+            parts
+        })
     }
 
     proptest! {
@@ -220,5 +266,14 @@ mod tests {
         let mut entry = Entry::new(MessageState::Delivered, None, "30008");
         entry.provider_id = PackedId::pack("SM0123456789abcdef0123456789abcdef");
         assert!(entry.pack().len() <= 64, "{}", entry.pack().len());
+
+        // Three of four parts are delivered, and named by ids: with the fourth it is forgotten.
+        let mut waiting = Entry::new(MessageState::Sent, None, "");
+        waiting.provider_id = PackedId::pack("01234567-89ab-cdef-0123-456789abcdef");
+        let parts = waiting.parts.insert(Parts::default());
+        for id in ["a", "b", "c"] {
+            parts.deliver(Name::of(&PartName::Id(id.into())));
+        }
+        assert!(waiting.pack().len() <= 64, "{}", waiting.pack().len());
     }
 }

@@ -28,6 +28,8 @@ mod books;
 pub mod embedded;
 mod entry;
 mod gcra;
+mod id_index;
+mod parts;
 mod provider_id;
 pub mod redis;
 mod reply_index;
@@ -93,6 +95,15 @@ pub trait Ledger: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<Settled>, LedgerError>;
 
+    /// The messages that have these ids at the provider of `connection`, in order: for receipts that
+    /// do not name them. Ids are known for eight days after the provider's answer, or the first
+    /// receipt, told them.
+    async fn by_provider_id(
+        &self,
+        connection: &ConnectionId,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Reference>>, LedgerError>;
+
     /// The latest message of `organization` (the connection's owner) to `number` from `sender`
     /// ([`message::Sender::key`]).
     async fn latest_message(
@@ -118,18 +129,38 @@ pub trait Ledger: Send + Sync + 'static {
         keep_for: Duration,
     ) -> Result<(), LedgerError>;
 
+    /// Keeps a part of an inbound message until it is whole, or until the part that arrived last has
+    /// waited long enough. `message` names the message among those of `organization`. One part alone
+    /// is told [`Joined::Ready`], and as often as it asks: whoever works on it may die before the
+    /// message is told.
+    async fn join_part(
+        &self,
+        organization: &OrganizationId,
+        message: &str,
+        part: &InboundPart,
+    ) -> Result<Joined, LedgerError>;
+
     // --- Opt-outs ---
 
     /// Applies a change unless a later one, or at the same time an opt-out, is known. Whether it
-    /// changed anything.
+    /// changed anything. A change towards one sender holds beside what holds towards the whole
+    /// organisation; an opt-in towards the organisation ends the opt-outs towards its senders that
+    /// are older.
     async fn change_opt_out(&self, change: &OptOutChange) -> Result<bool, LedgerError>;
 
-    /// The latest change known for each number, in order.
+    /// The latest change known for each number towards the whole organisation, in order.
     async fn standings(
         &self,
         organization: &OrganizationId,
         numbers: &[Msisdn],
     ) -> Result<Vec<Option<Standing>>, LedgerError>;
+
+    /// What is known of a number towards single senders of the organisation, by sender.
+    async fn sender_standings(
+        &self,
+        organization: &OrganizationId,
+        number: Msisdn,
+    ) -> Result<Vec<Standing>, LedgerError>;
 
     // --- Distributions and their queues ---
 
@@ -233,6 +264,9 @@ pub const INBOUND_SEEN_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long a callback's nonce is remembered: providers sign for five minutes at most, and clocks
 /// differ.
 pub const NONCE_SEEN_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// How long the parts of an inbound message are kept after the last of them.
+pub const PARTS_KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// A batch as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -467,6 +501,57 @@ pub enum PartName {
     Number(u8),
     /// The provider's id of the part.
     Id(String),
+}
+
+/// A part of an inbound message.
+#[derive(Clone, PartialEq)]
+pub struct InboundPart {
+    /// Which, from 1.
+    pub number: u8,
+    /// How many there are.
+    pub total: u8,
+    /// Names it among all inbound messages and parts.
+    pub name: String,
+    /// What is kept of it.
+    pub body: String,
+    /// It has waited for the others as long as it shall.
+    pub has_waited: bool,
+}
+
+impl std::fmt::Debug for InboundPart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // No body: it holds what somebody wrote.
+        f.debug_struct("InboundPart")
+            .field("number", &self.number)
+            .field("total", &self.total)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of a part of an inbound message.
+#[derive(Clone, PartialEq)]
+pub enum Joined {
+    /// Others are missing: ask again when it has waited for them.
+    Waits,
+    /// The message is this part's to tell: the number and the body of each part that is there, in
+    /// order.
+    Ready(Vec<(u8, String)>),
+    /// The message is another part's to tell.
+    Elsewhere,
+    /// The message was told without it, or another part came in its place: it stands alone.
+    Late,
+}
+
+impl std::fmt::Debug for Joined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Waits => "Waits",
+            Self::Ready(_) => "Ready",
+            Self::Elsewhere => "Elsewhere",
+            Self::Late => "Late",
+        })
+    }
 }
 
 /// Asks for tokens of a limit.

@@ -4,7 +4,12 @@
 
 use message::{MessageState, state::Report};
 
-use crate::{ATTEMPTS_EXHAUSTED, SettleOutcome, entry::Entry, provider_id::PackedId};
+use crate::{
+    ATTEMPTS_EXHAUSTED, SettleOutcome,
+    entry::Entry,
+    parts::{Name, Parts},
+    provider_id::PackedId,
+};
 
 /// The reason of a doubt that a claim found.
 pub(crate) const INTERRUPTED: &str = "interrupted";
@@ -68,19 +73,44 @@ pub(crate) struct Said<'a> {
     pub(crate) now: u64,
 }
 
+/// What the holder of a claim says about its row.
+pub(crate) struct Outcome<'a> {
+    pub(crate) token: u32,
+    pub(crate) outcome: SettleOutcome,
+    /// Parts that the message has.
+    pub(crate) parts: u8,
+    pub(crate) said: Said<'a>,
+}
+
 /// Writes down what became of a claimed row; whether the row moved. `cancelled`: the batch is, so
 /// nothing waits for another attempt.
 pub(crate) fn settle(
     entry: &mut Entry,
-    token: u32,
-    outcome: SettleOutcome,
-    said: &Said<'_>,
+    what: &Outcome<'_>,
     cancelled: bool,
     seq: &mut u32,
 ) -> bool {
-    let is_owner = entry.token == token;
+    let moved = settle_state(entry, what, cancelled, seq);
+    // Behind the state, because it may be the last thing that was missing.
+    let concluded = match what.outcome {
+        SettleOutcome::State(state) if says_something(state) => {
+            tell_parts(entry, what.parts, what.said.now, seq)
+        }
+        _ => false,
+    };
+    moved || concluded
+}
+
+fn settle_state(entry: &mut Entry, what: &Outcome<'_>, cancelled: bool, seq: &mut u32) -> bool {
+    let Outcome {
+        token,
+        outcome,
+        said,
+        ..
+    } = what;
+    let is_owner = entry.token == *token;
     let holds_claim = is_owner && entry.state == MessageState::Sending;
-    match outcome {
+    match *outcome {
         SettleOutcome::Retry | SettleOutcome::Release if !holds_claim => false,
         SettleOutcome::Retry => {
             requeue(entry, said, cancelled, seq);
@@ -128,8 +158,89 @@ pub(crate) fn merge(
     said: &Said<'_>,
     seq: &mut u32,
 ) -> bool {
-    let is_news = state.rank() > MessageState::Sending.rank() && !state.never_handed_over();
-    is_news && join(entry, state, said, seq)
+    says_something(state) && join(entry, state, said, seq)
+}
+
+/// Which part a receipt is about.
+pub(crate) struct Part {
+    pub(crate) name: Name,
+    /// How many there are; 0 if the receipt does not say.
+    pub(crate) of: u8,
+}
+
+/// Merges what a receipt says about one part into a row that [`was_sent`]; whether the row moved.
+/// The reports of a message end the same in any order: failures are joined as they come, deliveries
+/// are collected, and how many there have to be may be said at any time.
+pub(crate) fn merge_part(
+    entry: &mut Entry,
+    state: MessageState,
+    part: &Part,
+    said: &Said<'_>,
+    seq: &mut u32,
+) -> bool {
+    let is_delivered = state == MessageState::Delivered;
+    let said = &Said {
+        // The last part to be delivered must not decide what the whole message says.
+        code: if is_delivered { "" } else { said.code },
+        ..*said
+    };
+    let is_only_one = match part.of {
+        0 => entry.parts_told && entry.parts.is_none(),
+        of => of == 1,
+    };
+    if is_only_one || entry.state == MessageState::Delivered {
+        return merge(entry, state, said, seq);
+    }
+    let nothing = PackedId::default();
+    let said = &match part.name {
+        Name::Number(_) => Said { ..*said },
+        // A part's id is not the message's.
+        Name::Id(_) => Said {
+            provider_id: &nothing,
+            ..*said
+        },
+    };
+    if !is_delivered {
+        return merge(entry, state, said, seq);
+    }
+    let parts = entry.parts.get_or_insert_default();
+    parts.reported = parts.reported.max(part.of);
+    parts.deliver(part.name);
+    let moved = join(entry, MessageState::Sent, said, seq);
+    conclude(entry, said.now, seq) || moved
+}
+
+/// Whoever sent the message says how many parts it has; whether that moved the row.
+fn tell_parts(entry: &mut Entry, parts: u8, now: u64, seq: &mut u32) -> bool {
+    if entry.state.never_handed_over() {
+        return false;
+    }
+    entry.parts_told = true;
+    if entry.state == MessageState::Delivered || (parts <= 1 && entry.parts.is_none()) {
+        return false;
+    }
+    let known = entry.parts.get_or_insert_default();
+    known.settled = known.settled.max(parts).max(1);
+    conclude(entry, now, seq)
+}
+
+/// Delivered, if the last part is; whether the row moved.
+fn conclude(entry: &mut Entry, now: u64, seq: &mut u32) -> bool {
+    if !entry.parts.as_ref().is_some_and(Parts::all_delivered) {
+        return false;
+    }
+    entry.parts = None;
+    let said = Said {
+        code: "",
+        provider_id: &PackedId::default(),
+        now,
+    };
+    join(entry, MessageState::Delivered, &said, seq)
+}
+
+/// Whether a state says more than that a request may leave.
+fn says_something(state: MessageState) -> bool {
+    state.rank() > MessageState::Sending.rank() && !state.never_handed_over()
 }
 
 /// Withdraws a row that waits; whether it did.
@@ -147,9 +258,10 @@ pub(crate) fn reopen(entry: &mut Entry, cancelled: bool, now: u64, seq: &mut u32
         entry.state == MessageState::Failed && entry.code.starts_with(ATTEMPTS_EXHAUSTED);
     if given_up {
         (entry.attempt, entry.connection, entry.claimed_at) = (0, 0, None);
+        (entry.parts_told, entry.parts) = (false, None);
         let said = Said {
             code: "",
-            provider_id: &PackedId::pack(""),
+            provider_id: &PackedId::default(),
             now,
         };
         requeue(entry, &said, cancelled, seq);

@@ -38,6 +38,10 @@ pub struct Callback {
     /// The raw body.
     #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
     pub body: Vec<u8>,
+    /// Of a callback that waits for another try: which of the things that it says are not done, by
+    /// their position; all if none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<u32>,
 }
 
 fn to_base64<S: Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

@@ -10,7 +10,9 @@ mod metrics;
 mod names;
 mod opt_outs;
 mod outcome;
+mod patience;
 mod reading;
+mod resolve;
 mod round;
 mod settings;
 

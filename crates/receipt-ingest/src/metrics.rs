@@ -9,6 +9,8 @@ pub struct ReceiptMetrics {
     pub(crate) receipts: IntCounterVec,
     pub(crate) merged: IntCounterVec,
     pub(crate) never_sent: IntCounter,
+    pub(crate) sought_by_id: IntCounterVec,
+    pub(crate) account_faults: IntCounterVec,
     pub(crate) unrecognised: IntCounterVec,
     pub(crate) kept: IntCounterVec,
     pub(crate) parked: IntCounter,
@@ -37,6 +39,16 @@ impl ReceiptMetrics {
             never_sent: metrics.counter(
                 "smsfleet_receipt_never_sent_total",
                 "Receipts for messages that were never handed over. Not zero is an alarm: something sent past the claims.",
+            ),
+            sought_by_id: metrics.counters(
+                "smsfleet_receipt_sought_by_id_total",
+                "Receipts without a reference of ours, by provider and whether its id found their message: found, unknown.",
+                &["provider", "outcome"],
+            ),
+            account_faults: metrics.counters(
+                "smsfleet_receipt_account_faults_total",
+                "Receipts by which a provider says that the account is at fault and not the message. Somebody has to look at it.",
+                &["provider"],
             ),
             unrecognised: metrics.counters(
                 "smsfleet_receipt_unrecognised_total",

@@ -7,9 +7,10 @@ use message::{
 };
 use providers::ProviderOptOut;
 
-/// The change that a signal means for `organization`.
+/// The change that a signal means for `organization`, towards `sender` only if one is given.
 pub(crate) fn change(
     organization: OrganizationId,
+    sender: Option<String>,
     callback: &Callback,
     signal: &ProviderOptOut,
 ) -> OptOutChange {
@@ -18,6 +19,7 @@ pub(crate) fn change(
         number: signal.number,
         kind: signal.kind,
         at: callback.received_at,
+        sender,
         source: OptOutSource::Provider,
         connection_id: Some(callback.connection_id.clone()),
         evidence: format!("{}:{}", callback.provider, signal.code),

@@ -2,6 +2,7 @@
 
 use backing::news::News;
 use ledger::{RowReport, Settled};
+use message::MessageState;
 
 /// What merging one report came to.
 #[derive(Debug, PartialEq)]
@@ -27,7 +28,7 @@ impl Outcome {
                 Self::Changed
             }
             // Only what the row says is told: a report that something outranked is history.
-            Settled::Unchanged(row) if row.state == report.state => {
+            Settled::Unchanged(row) if row.state == says(report, row.state) => {
                 news.add(row);
                 Self::Repeated
             }
@@ -46,5 +47,14 @@ impl Outcome {
             Self::NeverSent => "never_sent",
             Self::Unknown => "unknown",
         }
+    }
+}
+
+/// What a report says about a message that is in `state`: that one of several parts is delivered says
+/// as much as `sent`.
+fn says(report: &RowReport, state: MessageState) -> MessageState {
+    match (&report.part, report.state, state) {
+        (Some(_), MessageState::Delivered, MessageState::Sent) => MessageState::Sent,
+        _ => report.state,
     }
 }

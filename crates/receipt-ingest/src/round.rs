@@ -1,31 +1,32 @@
 //! One round: read, merge, publish. Whoever calls it acks afterwards, or, if it could not be
 //! finished, lets everything come back.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use backing::{
     callbacks::{CallbackQueue, Kept, Reason, Taken, open},
     news::{self, News},
     patience::{Patience, Undone},
 };
-use bus::{Bus, Delivery, Outgoing, RetryTier, queue};
+use bus::{Bus, Delivery, Outgoing, queue};
 use futures_util::{StreamExt, stream};
 use ledger::Ledger;
-use message::{BatchKey, OrganizationId, Timestamp};
+use message::{BatchKey, OrganizationId, Reference, Timestamp, callback::Callback};
+use providers::OptOutScope;
 
 use crate::{
     ReceiptMetrics, Settings,
     names::{Names, Remembered},
     opt_outs,
     outcome::Outcome,
-    reading::{Reports, Signal, read},
+    patience,
+    reading::{Read, Signal, read},
 };
 
 const QUEUE: CallbackQueue = CallbackQueue {
     name: queue::STATUS_CALLBACKS,
     other: queue::MESSAGE_CALLBACKS,
     stage: "receipt-ingest",
-    parked_for: RetryTier::S30,
 };
 
 /// What every round needs.
@@ -38,14 +39,18 @@ pub(crate) struct Rounds {
     pub(crate) patience: Patience,
 }
 
-/// What became of one batch's reports: events, and callbacks that are not finished.
+/// Receipts about rows of one batch, by their index in the round.
+type Reports = Vec<(Reference, usize)>;
+
+/// What became of one batch's receipts: events, and receipts that are not finished.
+#[derive(Default)]
 struct Merged {
     events: Vec<Outgoing>,
     unfinished: Vec<(usize, Unfinished)>,
 }
 
-/// Why a callback is not finished.
-#[derive(Clone, Copy)]
+/// Why a receipt is not finished.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Unfinished {
     /// Its message is unknown; that may pass.
     Unknown,
@@ -72,23 +77,34 @@ impl Rounds {
                 }
             }
         }
-        let read = read(&taken, &mut kept, &self.metrics);
+        let mut read = read(&taken, &mut kept, &self.metrics);
+        self.resolve(&mut read, &taken).await?;
         let now = Timestamp::from(SystemTime::now());
-        let merges = read.reports.iter();
-        let merges: Vec<_> = merges
-            .map(|(batch, reports)| self.merge(*batch, reports, &taken, now))
+        let mut unfinished = Vec::new();
+        let mut by_batch = BTreeMap::<BatchKey, Reports>::new();
+        for (at, told) in read.receipts.iter().enumerate() {
+            match told.reference {
+                Some(reference) => {
+                    let reports = by_batch.entry(reference.batch).or_default();
+                    reports.push((reference, at));
+                }
+                None => unfinished.push((at, Unfinished::Unknown)),
+            }
+        }
+        let merges: Vec<_> = by_batch
+            .into_iter()
+            .map(|(batch, reports)| self.merge(batch, reports, &read, &taken, now))
             .collect();
         let mut merges = stream::iter(merges).buffer_unordered(self.settings.merges_max.get());
-        let mut unfinished = Vec::new();
         while let Some(merged) = merges.next().await {
             let merged = merged?;
             out.extend(merged.events);
             unfinished.extend(merged.unfinished);
         }
         drop(merges);
-        self.keep(&taken, unfinished, &mut kept);
+        self.keep(&read, &taken, unfinished, &mut kept);
         for signal in &read.signals {
-            out.extend(self.opt_out(signal, &taken).await?);
+            out.extend(self.opt_out(signal, &read, &taken).await?);
         }
         out.extend(kept.into_messages());
         if out.is_empty() {
@@ -100,17 +116,18 @@ impl Rounds {
     async fn merge(
         &self,
         batch: BatchKey,
-        reports: &Reports,
+        reports: Reports,
+        read: &Read,
         taken: &[Taken],
         now: Timestamp,
     ) -> Result<Merged, Undone> {
-        match self.merge_known(batch, reports, taken, now).await {
+        match self.merge_known(batch, &reports, read, taken, now).await {
             Err(Undone::Hopeless(why)) => {
-                tracing::error!(%batch, receipts = reports.rows.len(), "receipts put with the dead letters: {why}");
-                let dead = |index: &usize| (*index, Unfinished::Dead(Reason::LedgerDamaged));
+                tracing::error!(%batch, receipts = reports.len(), "receipts put with the dead letters: {why}");
+                let dead = |(_, at): (_, usize)| (at, Unfinished::Dead(Reason::LedgerDamaged));
                 Ok(Merged {
                     events: Vec::new(),
-                    unfinished: reports.callbacks.iter().map(dead).collect(),
+                    unfinished: reports.into_iter().map(dead).collect(),
                 })
             }
             done => done,
@@ -121,30 +138,30 @@ impl Rounds {
         &self,
         batch: BatchKey,
         reports: &Reports,
+        read: &Read,
         taken: &[Taken],
         now: Timestamp,
     ) -> Result<Merged, Undone> {
-        let mut unfinished = Vec::new();
+        let mut merged = Merged::default();
         let Some(names) = self.names(batch).await? else {
-            self.count("unknown", reports.rows.len());
-            let unknown = |index: &usize| (*index, Unfinished::Unknown);
-            unfinished.extend(reports.callbacks.iter().map(unknown));
-            return Ok(Merged {
-                events: Vec::new(),
-                unfinished,
-            });
+            self.count("unknown", reports.len());
+            let unknown = |(_, at): &(_, usize)| (*at, Unfinished::Unknown);
+            merged.unfinished.extend(reports.iter().map(unknown));
+            return Ok(merged);
         };
-        let (mut rows, mut callbacks) = (Vec::new(), Vec::new());
-        for (report, index) in reports.rows.iter().zip(&reports.callbacks) {
-            let from = &taken[*index].callback.organization_id;
-            if self.may_report(&names, batch, report.row, from).await? {
-                rows.push(report.clone());
-                callbacks.push(*index);
+        let (mut rows, mut receipts) = (Vec::new(), Vec::new());
+        for (reference, at) in reports {
+            let told = &read.receipts[*at];
+            let from = &taken[told.callback].callback.organization_id;
+            if self.may_report(&names, batch, reference.row, from).await? {
+                rows.push(told.report(reference.row));
+                receipts.push(*at);
             } else {
                 self.count("foreign", 1);
-                tracing::error!(organization = %from, owner = %names.organization_id, %batch, row = report.row,
+                tracing::error!(organization = %from, owner = %names.organization_id, %batch, row = reference.row,
                     "receipt for a message of another organisation: refused");
-                unfinished.push((*index, Unfinished::Dead(Reason::ForeignOrganization)));
+                let foreign = Unfinished::Dead(Reason::ForeignOrganization);
+                merged.unfinished.push((*at, foreign));
             }
         }
         let found = self
@@ -152,12 +169,12 @@ impl Rounds {
             .ledger(|| self.ledger.merge(batch, &rows, now))
             .await?;
         let mut news = News::new(names.about(batch), now);
-        for ((report, settled), index) in rows.iter().zip(found).zip(callbacks) {
+        for ((report, settled), at) in rows.iter().zip(found).zip(receipts) {
             let outcome = Outcome::of(report, settled, &mut news);
             self.count(outcome.as_str(), 1);
             match outcome {
                 Outcome::Changed | Outcome::Repeated | Outcome::Outranked => {}
-                Outcome::Unknown => unfinished.push((index, Unfinished::Unknown)),
+                Outcome::Unknown => merged.unfinished.push((at, Unfinished::Unknown)),
                 Outcome::NeverSent => {
                     self.metrics.never_sent.inc();
                     tracing::error!(%batch, row = report.row, reported = %report.state,
@@ -166,10 +183,8 @@ impl Rounds {
                 }
             }
         }
-        Ok(Merged {
-            events: news.into_messages(),
-            unfinished,
-        })
+        merged.events = news.into_messages();
+        Ok(merged)
     }
 
     async fn names(&self, batch: BatchKey) -> Result<Option<Arc<Names>>, Undone> {
@@ -219,28 +234,33 @@ impl Rounds {
         Ok(carrier.is_some_and(|carrier| carrier.organization_id == *from))
     }
 
-    /// A callback that says several things is kept once; being dead outranks being unknown.
-    fn keep(&self, taken: &[Taken], unfinished: Vec<(usize, Unfinished)>, kept: &mut Kept) {
-        let mut fates = std::collections::BTreeMap::new();
-        for (index, fate) in unfinished {
-            let known = fates.entry(index).or_insert(fate);
-            if matches!(fate, Unfinished::Dead(_)) {
-                *known = fate;
-            }
+    /// A callback that says several things is kept for those of them that are not finished.
+    fn keep(
+        &self,
+        read: &Read,
+        taken: &[Taken],
+        unfinished: Vec<(usize, Unfinished)>,
+        kept: &mut Kept,
+    ) {
+        let mut fates = BTreeMap::<(usize, Unfinished), Vec<u32>>::new();
+        for (at, fate) in unfinished {
+            let told = &read.receipts[at];
+            let pending = fates.entry((told.callback, fate)).or_default();
+            pending.push(told.position);
         }
-        for (index, fate) in fates {
+        for ((index, fate), pending) in fates {
             let one = &taken[index];
             let Taken {
                 callback, parked, ..
             } = one;
             let reason = match fate {
-                Unfinished::Unknown if *parked < self.settings.unknown_attempts.get() => {
-                    self.metrics.parked.inc();
-                    kept.park(one);
-                    continue;
-                }
                 Unfinished::Unknown => {
-                    let waited = QUEUE.parked_for.delay() * u32::from(*parked);
+                    if let Some(tier) = patience::next(*parked, self.settings.unknown_for) {
+                        self.metrics.parked.inc();
+                        kept.park(one, tier, pending);
+                        continue;
+                    }
+                    let waited = patience::waited(*parked);
                     tracing::warn!(organization = %callback.organization_id, provider = callback.provider, ?waited,
                         "receipt for an unknown message put with the dead letters");
                     Reason::UnknownMessage
@@ -251,14 +271,20 @@ impl Rounds {
                 .kept
                 .with_label_values(&[reason.as_str()])
                 .inc();
-            kept.bury(one, reason);
+            kept.bury(one, reason, pending);
         }
     }
 
     /// Records a provider's opt-out for the organisation whose message it is about.
-    async fn opt_out(&self, signal: &Signal, taken: &[Taken]) -> Result<Option<Outgoing>, Undone> {
+    async fn opt_out(
+        &self,
+        signal: &Signal,
+        read: &Read,
+        taken: &[Taken],
+    ) -> Result<Option<Outgoing>, Undone> {
         let callback = &taken[signal.callback].callback;
-        let names = match signal.about {
+        let about = signal.about.and_then(|at| read.receipts[at].reference);
+        let names = match about {
             Some(reference) => self.names(reference.batch).await?,
             None => None,
         };
@@ -271,19 +297,42 @@ impl Rounds {
             .as_ref()
             .map_or(&callback.organization_id, |names| &names.organization_id)
             .clone();
-        let change = opt_outs::change(organization, callback, &signal.opt_out);
-        let (whose, numbers) = (&change.organization_id, [change.number]);
-        let before = self
+        let sender = match signal.opt_out.scope {
+            OptOutScope::Organization => None,
+            OptOutScope::Sender => {
+                let about = about.filter(|_| names.is_some());
+                self.sender(about, callback).await?
+            }
+        };
+        let change = opt_outs::change(organization, sender, callback, &signal.opt_out);
+        let whose = &change.organization_id;
+        let before = match &change.sender {
+            None => {
+                let numbers = [change.number];
+                let ask = || self.ledger.standings(whose, &numbers);
+                self.patience
+                    .ledger(ask)
+                    .await?
+                    .into_iter()
+                    .flatten()
+                    .next()
+            }
+            Some(sender) => {
+                let ask = || self.ledger.sender_standings(whose, change.number);
+                let mut known = self.patience.ledger(ask).await?.into_iter();
+                known.find(|known| known.sender.as_ref() == Some(sender))
+            }
+        };
+        let in_force = self
             .patience
-            .ledger(|| self.ledger.standings(whose, &numbers))
-            .await?;
-        self.patience
             .ledger(|| self.ledger.change_opt_out(&change))
             .await?;
         // Told if it is news, or if it was this very signal that made it known (then whoever
         // recorded it may have died before telling).
-        let known = before.into_iter().flatten().next();
-        let is_news = known.is_none_or(|known| known.kind != change.kind || known.at == change.at);
+        let is_news = match before {
+            None => in_force,
+            Some(known) => (in_force && known.kind != change.kind) || known.at == change.at,
+        };
         if !is_news {
             return Ok(None);
         }
@@ -293,6 +342,30 @@ impl Rounds {
             .inc();
         let distribution = names.as_ref().map(|names| &names.distribution_id);
         Ok(Some(news::opt_out(change, distribution, None)))
+    }
+
+    /// The sender that an opt-out holds for: whose message `about` was, or the one of the connection
+    /// that the callback came over. Several connections may share an account, so the message knows
+    /// better. Nothing, and so every sender, if nobody knows.
+    async fn sender(
+        &self,
+        about: Option<Reference>,
+        callback: &Callback,
+    ) -> Result<Option<String>, Undone> {
+        let mut carrier = None;
+        if let Some(Reference { batch, row }) = about {
+            let ask = || self.ledger.rows(batch, row, 1);
+            let rows = self.patience.ledger(ask).await?.into_iter();
+            carrier = rows
+                .filter(|known| known.row == row)
+                .find_map(|row| row.connection_id);
+        }
+        let carrier = carrier.as_ref().unwrap_or(&callback.connection_id);
+        let connection = self
+            .patience
+            .ledger(|| self.ledger.connection(carrier))
+            .await?;
+        Ok(connection.map(|connection| connection.sender.key()))
     }
 
     fn count(&self, outcome: &str, n: usize) {

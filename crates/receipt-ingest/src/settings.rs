@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    num::{NonZeroU8, NonZeroU16, NonZeroUsize},
+    num::{NonZeroU16, NonZeroUsize},
     time::Duration,
 };
 
@@ -24,9 +24,10 @@ pub struct Settings {
     pub merges_max: NonZeroUsize,
     /// Batches whose names are remembered, for the events.
     pub batches_remembered: NonZeroUsize,
-    /// How often a receipt for an unknown message is tried again, 30 seconds apart, before it ends
-    /// with the dead letters.
-    pub unknown_attempts: NonZeroU8,
+    /// How long a receipt for an unknown message is tried again, first after 30 seconds and at last
+    /// every hour, before it ends with the dead letters.
+    #[serde(with = "humantime_serde")]
+    pub unknown_for: Duration,
     /// The first wait when the ledger or the broker is away; doubles from there.
     #[serde(with = "humantime_serde")]
     pub retry_first: Duration,

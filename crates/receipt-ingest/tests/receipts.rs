@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use bus::{Bus, EmbeddedBus, EmbeddedSettings, Outgoing, Route, queue};
 use ledger::Ledger;
-use message::{MessageState, Msisdn, callback::CallbackGroup, event::Event, opt_out::OptOutKind};
+use message::{MessageState, callback::CallbackGroup, event::Event, opt_out::OptOutKind};
 use support::*;
 
 #[tokio::test(start_paused = true)]
@@ -162,15 +162,16 @@ async fn a_receipt_for_a_message_that_was_never_sent_is_an_alarm_and_changes_not
 #[tokio::test(start_paused = true)]
 async fn a_receipt_for_an_unknown_message_waits_and_is_kept_in_the_end() {
     let world = World::new(1).await;
-    let running = world.start();
+    let patience = std::time::Duration::from_secs(120);
+    let running = world.start_with(|settings| settings.unknown_for = patience);
     world
         .publish(vec![callback("?m=zzz-1", &status_form(1, "delivered", ""))])
         .await;
     let started = tokio::time::Instant::now();
     let letters = world.taken_from(queue::DEAD, 1).await;
     assert!(
-        started.elapsed() >= std::time::Duration::from_secs(90),
-        "three times 30 s"
+        started.elapsed() >= std::time::Duration::from_secs(390),
+        "30 s, a minute and five"
     );
     assert_eq!(letters[0].header("reason"), Some("unknown_message"));
     assert_eq!(letters[0].header("queue"), Some(queue::STATUS_CALLBACKS));
@@ -205,7 +206,7 @@ async fn poison_is_dead_with_its_reason_and_its_neighbours_are_done() {
     let mut unknown = world.receipt(0, "sent", "");
     unknown.provider = "acme".into();
     world
-        .publish(vec![unknown, callback("", &status_form(0, "sent", ""))])
+        .publish(vec![unknown, callback("?m=", "nothing=here")])
         .await;
     world.publish(vec![world.receipt(0, "delivered", "")]).await;
     let running = world.start();
@@ -219,7 +220,7 @@ async fn poison_is_dead_with_its_reason_and_its_neighbours_are_done() {
     assert_eq!(
         reasons,
         [
-            "no_reference",
+            "malformed_callback",
             "unknown_provider",
             "unknown_version",
             "unreadable_group",
@@ -268,12 +269,59 @@ async fn an_opt_out_that_the_provider_reports_holds_from_then_on_and_is_told_onc
     }
     running.stop().await;
     assert_eq!(opted_out.len(), 1);
-    let number = Msisdn::parse("+353860000000").expect("valid");
-    let standing = world
-        .ledger
-        .standings(&organization("ORG_1"), &[number])
-        .await;
-    let standing = standing.expect("embedded").remove(0).expect("recorded");
-    assert_eq!(standing.kind, OptOutKind::OptOut);
+    // It is known of the sender that was refused, and of no other.
+    let (owner, numbers) = (organization("ORG_1"), [number(0)]);
+    let towards_all = world.ledger.standings(&owner, &numbers).await;
+    assert_eq!(towards_all.expect("embedded"), [None]);
+    let known = world.ledger.sender_standings(&owner, number(0)).await;
+    let known = known.expect("embedded");
+    assert_eq!(known, opted_out);
+    assert_eq!(known[0].kind, OptOutKind::OptOut);
+    assert_eq!(known[0].sender.as_deref(), Some(SENDER));
     assert_eq!(world.row(0).await.state, MessageState::Failed);
+}
+
+#[tokio::test]
+async fn a_receipt_that_does_not_name_its_message_finds_it_by_the_providers_id() {
+    let mut world = World::new(3).await;
+    // Its account may be that of several connections, and another one have verified it.
+    let twin = connection("C_0", "ORG_1");
+    world.ledger.add_connection(&twin).await.expect("embedded");
+    let running = world.start();
+    let mut verified_by_another = callback("", &status_form(1, "delivered", ""));
+    verified_by_another.connection_id = twin.id.clone();
+    let another_systems = callback("?m=order_4711", &status_form(2, "delivered", ""));
+    world
+        .publish(vec![
+            callback("", &status_form(0, "delivered", "")),
+            verified_by_another,
+            another_systems,
+        ])
+        .await;
+    let (events, _) = world.status_events(3).await;
+    let rows: BTreeSet<_> = events.iter().map(|event| event.row).collect();
+    assert_eq!(rows, BTreeSet::from([0, 1, 2]));
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_becomes_known_later_is_found_then_and_its_opt_out_told_once() {
+    let mut world = World::new(1).await;
+    let running = world.start();
+    let early = callback("", &status_form(50, "failed", "21610"));
+    world.publish(vec![early]).await;
+    running.until("smsfleet_receipt_parked_total 1").await;
+    assert!(running.metric(
+        "smsfleet_receipt_sought_by_id_total{outcome=\"unknown\",provider=\"twilio-sms\"} 1"
+    ));
+    let Event::OptOut(told) = world.event().await else {
+        panic!("the opt-out does not wait")
+    };
+    assert_eq!(told.change.sender.as_deref(), Some(SENDER));
+    world.send(&[50]).await;
+    running.until("smsfleet_receipt_groups_total 2").await;
+    let (events, _) = world.status_events(1).await;
+    assert_eq!(events[0].row, 50);
+    assert!(world.is_quiet().await, "nothing is told twice");
+    running.stop().await;
 }

@@ -66,7 +66,8 @@ impl Answer {
 /// Whether the provider has answered `inbound` already: it says so by its verdict, or does so for
 /// its ordinary numbers. Short codes answer what their owner configured, so there it is ours.
 pub(crate) fn answered_by_provider(capabilities: &Capabilities, inbound: &Inbound) -> bool {
-    let ordinary_number = inbound.to.starts_with('+');
+    let to = inbound.to.as_deref();
+    let ordinary_number = to.is_some_and(|to| to.starts_with('+'));
     inbound.provider_verdict.is_some() || (capabilities.answers_keywords && ordinary_number)
 }
 
@@ -84,7 +85,8 @@ pub(crate) fn connection_to_answer_over<'c>(
             .filter(|one| one.is_active() && one.provider == provider && one.sender.receives())
     };
     let by_sender = |key: &str| usable().find(|one| one.sender.key() == key);
-    by_sender(&inbound.to)
+    let to = inbound.to.as_deref();
+    to.and_then(by_sender)
         .or_else(|| by_sender(inbound.service.as_deref()?))
         .or_else(|| usable().find(|one| one.id == *verified_by))
 }
@@ -140,25 +142,23 @@ mod tests {
         Inbound {
             provider_message_id: "SM1".into(),
             from: "+353861234567".into(),
-            to: to.into(),
+            to: Some(to.into()),
             service: None,
             text: "STOP".into(),
             parts: 1,
+            part: None,
             media: 0,
+            answers: None,
+            received_at: None,
             provider_verdict: verdict,
         }
     }
 
     fn capabilities(answers_keywords: bool) -> Capabilities {
+        let twilio = providers::provider("twilio-sms").expect("known");
         Capabilities {
-            messages_per_request: 1,
-            echoes_reference: true,
-            receipts_per_part: false,
-            status_look_up: false,
             answers_keywords,
-            segments_per_second: 1.0,
-            callback_methods: &["POST"],
-            callback_content_types: &[],
+            ..*twilio.capabilities()
         }
     }
 

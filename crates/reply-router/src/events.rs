@@ -1,5 +1,6 @@
 //! What is told about an inbound message.
 
+use crate::parts::Message;
 use bus::{Outgoing, Route, Topic};
 use ledger::{BatchRecord, Conversation};
 use message::{
@@ -7,7 +8,6 @@ use message::{
     callback::Callback,
     event::{EVENT_VERSION, Keyword, ReplyEvent, ReplyTo},
 };
-use providers::Inbound;
 
 /// The message that a reply answers, with its batch.
 #[derive(Debug)]
@@ -20,11 +20,13 @@ pub(crate) struct Matched {
 pub(crate) fn reply(
     name: &str,
     callback: &Callback,
-    inbound: Inbound,
+    message: Message,
     owner: &OrganizationId,
     matched: Option<&Matched>,
     keyword: Keyword,
 ) -> Outgoing {
+    let incomplete = message.is_incomplete();
+    let inbound = message.inbound;
     let organization = matched.map_or(owner, |matched| &matched.batch.organization_id);
     let place = matched.map_or("unmatched", |matched| {
         matched.batch.distribution_id.as_str()
@@ -43,9 +45,10 @@ pub(crate) fn reply(
             sent_at: matched.conversation.sent_at,
         }),
         from: inbound.from,
-        to: inbound.to,
+        to: inbound.to.unwrap_or_default(),
         text: inbound.text,
         parts: inbound.parts,
+        incomplete,
         keyword,
         provider_message_id: inbound.provider_message_id,
         received_at: callback.received_at,

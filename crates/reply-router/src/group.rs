@@ -12,18 +12,16 @@ use backing::{
 };
 use bus::{Bus, Delivery, Outgoing, RetryTier, queue};
 use futures_util::{StreamExt, stream};
-use ledger::Ledger;
+use ledger::{INBOUND_SEEN_FOR, Ledger};
 use message::OrganizationId;
 use providers::{CallbackKind, Inbound, Provider, ProviderOptOut, Reading, Verified};
 
-use crate::{ReplyMetrics, Settings, standing::Turns};
+use crate::{ReplyMetrics, Settings, inbound::Handled, standing::Turns};
 
 const QUEUE: CallbackQueue = CallbackQueue {
     name: queue::MESSAGE_CALLBACKS,
     other: queue::STATUS_CALLBACKS,
     stage: "reply-router",
-    // A reply may have overtaken the worker's note of the message that it answers.
-    parked_for: RetryTier::S5,
 };
 
 /// What every group needs.
@@ -39,6 +37,8 @@ pub(crate) struct Groups {
 /// One thing that a callback of the group says about a person.
 struct Said {
     callback: usize,
+    /// Its position in what the callback says.
+    position: u32,
     what: What,
 }
 
@@ -52,8 +52,10 @@ enum What {
 struct Done {
     out: Vec<Outgoing>,
     seen: Vec<(OrganizationId, String)>,
-    parked: Vec<usize>,
-    dead: Vec<(usize, Reason)>,
+    /// By callback and wait, the positions of what waits.
+    parked: BTreeMap<(usize, RetryTier), Vec<u32>>,
+    /// By callback and reason, the positions of what is dead.
+    dead: BTreeMap<(usize, Reason), Vec<u32>>,
 }
 
 impl Groups {
@@ -85,21 +87,25 @@ impl Groups {
             let person = person?;
             done.out.extend(person.out);
             done.seen.extend(person.seen);
-            done.parked.extend(person.parked);
-            done.dead.extend(person.dead);
+            for (key, positions) in person.parked {
+                done.parked.entry(key).or_default().extend(positions);
+            }
+            for (key, positions) in person.dead {
+                done.dead.entry(key).or_default().extend(positions);
+            }
         }
         drop(under_way);
-        for index in done.parked {
-            kept.park(&taken[index]);
+        for ((index, tier), positions) in done.parked {
+            kept.park(&taken[index], tier, positions);
         }
-        for (index, reason) in done.dead {
-            self.bury(&taken[index], reason, &mut kept);
+        for ((index, reason), positions) in done.dead {
+            self.bury(&taken[index], reason, positions, &mut kept);
         }
         done.out.extend(kept.into_messages());
         self.publish(done.out).await?;
         for (owner, name) in &done.seen {
             self.patience
-                .ledger(|| self.ledger.mark_seen(owner, name))
+                .ledger(|| self.ledger.mark_seen(owner, name, INBOUND_SEEN_FOR))
                 .await?;
         }
         Ok(())
@@ -112,12 +118,12 @@ impl Groups {
         self.patience.bus(|| self.bus.publish(out.clone())).await
     }
 
-    fn bury(&self, taken: &Taken, reason: Reason, kept: &mut Kept) {
+    fn bury(&self, taken: &Taken, reason: Reason, positions: Vec<u32>, kept: &mut Kept) {
         self.metrics
             .kept
             .with_label_values(&[reason.as_str()])
             .inc();
-        kept.bury(taken, reason);
+        kept.bury(taken, reason, positions);
     }
 
     /// What the group's callbacks say, by person.
@@ -125,7 +131,7 @@ impl Groups {
         let mut people: BTreeMap<String, Vec<Said>> = BTreeMap::new();
         for (index, one) in taken.iter().enumerate() {
             if let Err(reason) = self.read_one(index, one, &mut people, kept) {
-                self.bury(one, reason, kept);
+                self.bury(one, reason, Vec::new(), kept);
             }
         }
         people
@@ -144,13 +150,16 @@ impl Groups {
         let slug = provider.slug();
         let request = taken.request().ok_or(Reason::Malformed)?;
         let readings = provider
-            .read_callback(Verified::already(&request), CallbackKind::Message)
+            .read_callback(Verified::already(&request, None), CallbackKind::Message)
             .map_err(|why| {
                 tracing::warn!(provider = slug, %organization, "inbound callback put with the dead letters: {why}");
                 Reason::Malformed
             })?;
         let (mut unusable, mut forward) = (None, false);
-        for reading in readings {
+        for (position, reading) in (0..).zip(readings) {
+            if !taken.is_pending(position) {
+                continue;
+            }
             let (person, what) = match reading {
                 Reading::Inbound(inbound) => (inbound.from.clone(), What::Wrote(provider, inbound)),
                 Reading::OptOut(signal) => (signal.number.e164(), What::Signal(signal)),
@@ -167,6 +176,7 @@ impl Groups {
             };
             people.entry(person).or_default().push(Said {
                 callback: index,
+                position,
                 what,
             });
         }
@@ -183,39 +193,41 @@ impl Groups {
         let mut names = HashSet::new();
         for Said {
             callback: index,
+            position,
             what,
         } in said
         {
             let one = &taken[index];
-            let handled =
-                match what {
-                    What::Wrote(provider, inbound) => {
-                        if !names.insert(inbound.provider_message_id.clone()) {
-                            let labels = [provider.slug(), "duplicate"];
-                            self.metrics.inbound.with_label_values(&labels).inc();
-                            continue;
-                        }
-                        self.inbound(one, provider, inbound).await
+            let handled = match what {
+                What::Wrote(provider, inbound) => {
+                    if !names.insert(inbound.provider_message_id.clone()) {
+                        let labels = [provider.slug(), "duplicate"];
+                        self.metrics.inbound.with_label_values(&labels).inc();
+                        continue;
                     }
-                    What::Signal(signal) => self.signal(&one.callback, &signal).await.map(|out| {
-                        crate::inbound::Handled {
-                            out,
-                            ..Default::default()
-                        }
-                    }),
-                };
+                    self.inbound(one, provider, inbound).await
+                }
+                What::Signal(signal) => {
+                    let told = self.signal(&one.callback, &signal).await;
+                    told.map(|out| Handled {
+                        out,
+                        ..Handled::default()
+                    })
+                }
+            };
             match handled {
                 Ok(handled) => {
                     done.out.extend(handled.out);
                     done.seen.extend(handled.seen);
-                    if handled.parked {
-                        done.parked.push(index);
+                    if let Some(tier) = handled.parked {
+                        done.parked.entry((index, tier)).or_default().push(position);
                     }
                 }
                 Err(Undone::Hopeless(why)) => {
                     let organization = &one.callback.organization_id;
                     tracing::error!(%organization, "inbound message put with the dead letters: {why}");
-                    done.dead.push((index, Reason::LedgerDamaged));
+                    let key = (index, Reason::LedgerDamaged);
+                    done.dead.entry(key).or_default().push(position);
                 }
                 Err(Undone::Stopped) => return Err(Undone::Stopped),
             }

@@ -1,11 +1,12 @@
 //! One inbound message, from being new to everything that has to be told about it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use backing::{callbacks::Taken, news, patience::Undone};
-use bus::Outgoing;
+use bus::{Outgoing, RetryTier};
+use ledger::Conversation;
 use message::{
-    Msisdn, OrganizationId, Timestamp,
+    Msisdn, OrganizationId, Reference, Timestamp,
     callback::Callback,
     event::Keyword,
     keywords,
@@ -17,6 +18,7 @@ use crate::{
     answers::{self, Answer, Asked},
     events::{self, Matched, keyword_word},
     group::Groups,
+    parts::{self, Heard, Message},
     standing::{Step, Wish},
 };
 
@@ -25,11 +27,17 @@ use crate::{
 pub(crate) struct Handled {
     /// What is to be published.
     pub(crate) out: Vec<Outgoing>,
-    /// What is to be remembered once that is confirmed: the owner and the message's name.
-    pub(crate) seen: Option<(OrganizationId, String)>,
-    /// It waits a moment: what it answers may not have been written down yet.
-    pub(crate) parked: bool,
+    /// What is to be remembered once that is confirmed: the owner and the names of the message.
+    pub(crate) seen: Vec<(OrganizationId, String)>,
+    /// It waits for so long.
+    pub(crate) parked: Option<RetryTier>,
 }
+
+/// How long a reply that answers nothing waits: what it answers may not have been written down yet.
+const UNMATCHED_WAIT: RetryTier = RetryTier::S5;
+
+/// A provider's own time of receipt that is older is not believed.
+const RECEIVED_AGO_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// A message's keyword, and the change that it made, if it made one.
 struct Judged {
@@ -47,7 +55,8 @@ impl Groups {
     ) -> Result<Handled, Undone> {
         let callback = &taken.callback;
         let owner = &callback.organization_id;
-        let name = format!("{}:{}", provider.slug(), inbound.provider_message_id);
+        let name_of = |id: &str| format!("{}:{id}", provider.slug());
+        let name = name_of(&inbound.provider_message_id);
         let count = |outcome| {
             self.metrics
                 .inbound
@@ -62,14 +71,36 @@ impl Groups {
             count("duplicate");
             return Ok(Handled::default());
         }
+        let mut message = match self.hear(owner, inbound, name_of, taken.parked > 0).await? {
+            Heard::Message(message) => message,
+            Heard::Waits => {
+                count("waits");
+                return Ok(Handled {
+                    parked: Some(parts::WAIT),
+                    ..Handled::default()
+                });
+            }
+            Heard::Elsewhere => {
+                count("joined");
+                return Ok(Handled::default());
+            }
+        };
+        if message.is_incomplete() {
+            count("incomplete");
+        }
+        let name = name_of(&message.ids[0]);
+        if message.inbound.to.is_none() {
+            message.inbound.to = self.senders_key(callback).await?;
+        }
+        let inbound = &message.inbound;
         // A writer without a number (a short code, a name) can neither opt out nor be answered.
         let number = Msisdn::parse(&inbound.from).ok();
         let matched = match number {
-            Some(number) => self.matched(owner, &inbound, number).await?,
+            Some(number) => self.matched(owner, inbound, number).await?,
             None => None,
         };
         let judged = self
-            .judge(&name, callback, &inbound, number, matched.as_ref())
+            .judge(&name, callback, &message, number, matched.as_ref())
             .await?;
         let mut out = Vec::new();
         if let Some(change) = &judged.began {
@@ -88,7 +119,7 @@ impl Groups {
             // START that comes in between would otherwise be all that anybody hears.
             return Ok(Handled {
                 out,
-                parked: true,
+                parked: Some(UNMATCHED_WAIT),
                 ..Handled::default()
             });
         }
@@ -106,37 +137,51 @@ impl Groups {
                 &name,
                 callback,
                 provider,
-                &inbound,
+                inbound,
                 number,
                 matched.as_ref(),
                 &judged,
             );
             out.extend(answer.await?);
         }
+        let seen = message.ids.iter().map(|id| (owner.clone(), name_of(id)));
+        let seen = seen.collect();
+        let (matched, keyword) = (matched.as_ref(), judged.keyword);
         out.push(events::reply(
-            &name,
-            callback,
-            inbound,
-            owner,
-            matched.as_ref(),
-            judged.keyword,
+            &name, callback, *message, owner, matched, keyword,
         ));
         Ok(Handled {
             out,
-            seen: Some((owner.clone(), name)),
-            parked: false,
+            seen,
+            parked: None,
         })
     }
 
-    /// The latest message to `number` from the sender that was written to, or from its pool.
+    /// The sender of the connection that the callback came over.
+    pub(crate) async fn senders_key(&self, callback: &Callback) -> Result<Option<String>, Undone> {
+        let connection = self
+            .patience
+            .ledger(|| self.ledger.connection(&callback.connection_id))
+            .await?;
+        Ok(connection.map(|connection| connection.sender.key()))
+    }
+
+    /// The message that the provider says is answered; else the latest to `number` from the sender
+    /// that was written to, or from its pool.
     async fn matched(
         &self,
         owner: &OrganizationId,
         inbound: &Inbound,
         number: Msisdn,
     ) -> Result<Option<Matched>, Undone> {
+        let answers = inbound.answers.as_deref();
+        if let Some(reference) = answers.and_then(|reference| reference.parse().ok())
+            && let Some(matched) = self.answered(owner, reference, number).await?
+        {
+            return Ok(Some(matched));
+        }
         let mut latest = None;
-        for sender in [Some(&inbound.to), inbound.service.as_ref()]
+        for sender in [inbound.to.as_ref(), inbound.service.as_ref()]
             .into_iter()
             .flatten()
         {
@@ -161,15 +206,55 @@ impl Groups {
         }))
     }
 
+    /// The message of this reference, if it went to `number` and `owner` may speak of it: as the one
+    /// whose it was, or as the owner of the connection that carried it.
+    async fn answered(
+        &self,
+        owner: &OrganizationId,
+        reference: Reference,
+        number: Msisdn,
+    ) -> Result<Option<Matched>, Undone> {
+        let Reference { batch: key, row } = reference;
+        let Some(batch) = self.patience.ledger(|| self.ledger.batch(key)).await? else {
+            return Ok(None);
+        };
+        let rows = self
+            .patience
+            .ledger(|| self.ledger.rows(key, row, 1))
+            .await?;
+        let row = rows.into_iter().find(|known| known.row == row);
+        let Some(row) = row.filter(|row| row.to == Some(number.masked())) else {
+            return Ok(None);
+        };
+        let (Some(sent_at), Some(carrier)) = (row.claimed_at, row.connection_id) else {
+            return Ok(None);
+        };
+        if batch.organization_id != *owner {
+            let carrier = self
+                .patience
+                .ledger(|| self.ledger.connection(&carrier))
+                .await?;
+            if carrier.is_none_or(|carrier| carrier.organization_id != *owner) {
+                return Ok(None);
+            }
+        }
+        let conversation = Conversation { reference, sent_at };
+        Ok(Some(Matched {
+            conversation,
+            batch,
+        }))
+    }
+
     /// Reads the keyword and writes down what it changes.
     async fn judge(
         &self,
         name: &str,
         callback: &Callback,
-        inbound: &Inbound,
+        message: &Message,
         number: Option<Msisdn>,
         matched: Option<&Matched>,
     ) -> Result<Judged, Undone> {
+        let inbound = &message.inbound;
         let Some(number) = number else {
             let keyword = inbound
                 .provider_verdict
@@ -187,8 +272,9 @@ impl Groups {
             number,
             name,
             text: &inbound.text,
+            fragments: &message.fragments,
             provider_verdict: inbound.provider_verdict,
-            received_at: callback.received_at,
+            received_at: received_at(inbound, callback),
             connection: &callback.connection_id,
         };
         let _turn = self.turns.of(number).await;
@@ -197,7 +283,7 @@ impl Groups {
             Step::Nothing => None,
             Step::Done(change) => Some(change),
             Step::Write { change, begins } => {
-                let in_force = self.write(&change).await?;
+                let in_force = self.write(&change, callback).await?;
                 Some(change).filter(|_| begins && in_force)
             }
         };
@@ -223,14 +309,18 @@ impl Groups {
             .next())
     }
 
-    /// Whether `change` is in force now: `false` if a later one is known.
-    pub(crate) async fn write(&self, change: &OptOutChange) -> Result<bool, Undone> {
+    /// Whether `change`, which `callback` brought, is in force now: `false` if a later one is known.
+    pub(crate) async fn write(
+        &self,
+        change: &OptOutChange,
+        callback: &Callback,
+    ) -> Result<bool, Undone> {
         let in_force = self
             .patience
             .ledger(|| self.ledger.change_opt_out(change))
             .await?;
         if change.kind == OptOutKind::OptOut {
-            let took = Timestamp::from(SystemTime::now()).since(change.at);
+            let took = Timestamp::from(SystemTime::now()).since(callback.received_at);
             self.metrics.opt_out_seconds.observe(took.as_secs_f64());
         }
         Ok(in_force)
@@ -306,4 +396,14 @@ impl Groups {
         count("sent");
         Ok(Some(answers::batch(answer, &asked, within)))
     }
+}
+
+/// When the person wrote, for the order of opt-outs: as the provider says, unless that is in the future
+/// or long ago; then when the ingress heard of it.
+fn received_at(inbound: &Inbound, callback: &Callback) -> Timestamp {
+    let taken_at = callback.received_at;
+    inbound
+        .received_at
+        .filter(|at| *at <= taken_at && taken_at.since(*at) <= RECEIVED_AGO_MAX)
+        .unwrap_or(taken_at)
 }

@@ -24,7 +24,7 @@ impl ReplyMetrics {
         Self {
             inbound: metrics.counters(
                 "smsfleet_reply_inbound_total",
-                "Inbound messages by provider and outcome: matched, unmatched, parked, duplicate.",
+                "Inbound messages by provider and outcome: matched, unmatched, parked, duplicate; parts of longer ones: waits, joined, and incomplete for what never became whole.",
                 &["provider", "outcome"],
             ),
             keywords: metrics.counters(

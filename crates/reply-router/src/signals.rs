@@ -6,7 +6,7 @@ use message::{
     callback::Callback,
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
-use providers::ProviderOptOut;
+use providers::{OptOutScope, ProviderOptOut};
 
 use crate::group::Groups;
 
@@ -22,12 +22,24 @@ impl Groups {
         let at = callback.received_at;
         let name = format!("{}:{}@{}", callback.provider, signal.code, at.as_millis());
         let _turn = self.turns.of(number).await;
-        let before = self.standing(organization, number).await?;
+        let sender = match signal.scope {
+            OptOutScope::Organization => None,
+            OptOutScope::Sender => self.senders_key(callback).await?,
+        };
+        let before = match &sender {
+            None => self.standing(organization, number).await?,
+            Some(sender) => {
+                let ask = || self.ledger.sender_standings(organization, number);
+                let mut known = self.patience.ledger(ask).await?.into_iter();
+                known.find(|known| known.sender.as_ref() == Some(sender))
+            }
+        };
         let mut change = OptOutChange {
             organization_id: organization.clone(),
             number,
             kind: signal.kind,
             at,
+            sender,
             source: OptOutSource::Provider,
             connection_id: Some(callback.connection_id.clone()),
             evidence: name.clone(),
@@ -40,7 +52,7 @@ impl Groups {
         if !begins {
             change.evidence = before.map(|known| known.evidence).unwrap_or_default();
         }
-        let in_force = self.write(&change).await? || told_again;
+        let in_force = self.write(&change, callback).await? || told_again;
         if !(begins && in_force) {
             return Ok(Vec::new());
         }

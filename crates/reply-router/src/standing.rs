@@ -20,6 +20,9 @@ pub(crate) struct Wish<'a> {
     /// Names the message: the evidence.
     pub(crate) name: &'a str,
     pub(crate) text: &'a str,
+    /// Of a message that did not arrive whole: what did, piece by piece. Nobody knows what stood
+    /// between them, so a refusal that stands alone in one of them counts.
+    pub(crate) fragments: &'a [String],
     /// The provider's own verdict, which outranks ours.
     pub(crate) provider_verdict: Option<Keyword>,
     pub(crate) received_at: Timestamp,
@@ -64,7 +67,7 @@ impl Wish<'_> {
             .is_some_and(|known| known.kind == OptOutKind::OptOut);
         let keyword = self
             .provider_verdict
-            .unwrap_or_else(|| keywords::verdict(self.text, is_out));
+            .unwrap_or_else(|| self.verdict(is_out));
         let kind = match keyword {
             Keyword::OptOut => OptOutKind::OptOut,
             Keyword::OptIn => OptOutKind::OptIn,
@@ -90,6 +93,7 @@ impl Wish<'_> {
             number: self.number,
             kind,
             at: self.received_at,
+            sender: None,
             source,
             connection_id: Some(self.connection.clone()),
             evidence,
@@ -97,6 +101,14 @@ impl Wish<'_> {
         Decision {
             keyword,
             step: Step::Write { change, begins },
+        }
+    }
+
+    fn verdict(&self, is_out: bool) -> Keyword {
+        let refuses = |text: &String| keywords::verdict(text, is_out) == Keyword::OptOut;
+        match keywords::verdict(self.text, is_out) {
+            Keyword::None if self.fragments.iter().any(refuses) => Keyword::OptOut,
+            keyword => keyword,
         }
     }
 }
@@ -127,6 +139,15 @@ mod tests {
         verdict: Option<Keyword>,
         before: Option<(OptOutKind, &str)>,
     ) -> Decision {
+        decide_of(text, &[], verdict, before)
+    }
+
+    fn decide_of(
+        text: &str,
+        fragments: &[String],
+        verdict: Option<Keyword>,
+        before: Option<(OptOutKind, &str)>,
+    ) -> Decision {
         let organization = OrganizationId::new("ORG_1").expect("valid");
         let connection = ConnectionId::new("C_1").expect("valid");
         let number = Msisdn::parse("+353861234567").expect("valid");
@@ -135,6 +156,7 @@ mod tests {
             number,
             kind,
             at: Timestamp::from_millis(1),
+            sender: None,
             source: OptOutSource::Keyword,
             connection_id: None,
             evidence: evidence.to_owned(),
@@ -144,6 +166,7 @@ mod tests {
             number,
             name: "twilio-sms:SM2",
             text,
+            fragments,
             provider_verdict: verdict,
             received_at: Timestamp::from_millis(2),
             connection: &connection,
@@ -214,6 +237,18 @@ mod tests {
                 step: Step::Nothing
             }
         );
+    }
+
+    #[test]
+    fn a_refusal_that_stands_alone_in_what_arrived_of_a_message_counts() {
+        let fragments = ["STOP".to_owned(), " and more".to_owned()];
+        let text = "STOP… and more";
+        assert_eq!(decide(text, None, None).keyword, Keyword::None);
+        let decision = decide_of(text, &fragments, None, None);
+        assert_eq!(decision.keyword, Keyword::OptOut);
+        let others = ["HELP".to_owned(), "START".to_owned()];
+        let decision = decide_of("HELP…START", &others, None, None);
+        assert_eq!(decision.keyword, Keyword::None);
     }
 
     #[test]

@@ -12,11 +12,12 @@ use async_trait::async_trait;
 use bus::{Bus, BusError, Consumer, Declared, Delivery, Outgoing, SendQueue, Topic};
 use ledger::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList, RefusedBatch,
-    Registered, Row, RowReport, SettleRequest, Settled,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
+    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled,
 };
 use message::{
-    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Timestamp,
+    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Reference,
+    Timestamp,
     connection::OrganizationSettings,
     opt_out::{OptOutChange, Standing},
 };
@@ -204,12 +205,15 @@ calls! {
     fn lease(lease: &LeaseRequest) -> Lease;
     fn hold_back(scope: &str, for_millis: u64) -> ();
     fn merge(batch: BatchKey, reports: &[RowReport], now: Timestamp) -> Vec<Settled>;
+    fn by_provider_id(connection: &ConnectionId, ids: &[&str]) -> Vec<Option<Reference>>;
     fn latest_message(organization: &OrganizationId, sender: &str, number: Msisdn)
         -> Option<Conversation>;
     fn was_seen(organization: &OrganizationId, name: &str) -> bool;
     fn mark_seen(organization: &OrganizationId, name: &str, keep_for: std::time::Duration) -> ();
+    fn join_part(organization: &OrganizationId, message: &str, part: &InboundPart) -> Joined;
     fn change_opt_out(change: &OptOutChange) -> bool;
     fn standings(organization: &OrganizationId, numbers: &[Msisdn]) -> Vec<Option<Standing>>;
+    fn sender_standings(organization: &OrganizationId, number: Msisdn) -> Vec<Standing>;
     fn distribution(organization: &OrganizationId, distribution: &DistributionId)
         -> Option<DistributionRecord>;
     fn distributions(organization: &OrganizationId, offset: u32, limit: u32)

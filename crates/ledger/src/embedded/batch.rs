@@ -1,14 +1,19 @@
 //! One batch in the process: its record, its rows packed as in Redis, and its counters.
 
-use message::{ConnectionId, MessageState, Timestamp};
+use message::{ConnectionId, MessageState, Reference, Timestamp};
 
 use crate::{
     BatchRecord, Claim, ClaimRequest, Counts, LedgerError, NewRow, Row, RowReport, SettleRequest,
     Settled,
     entry::{Entry, Frame, stored_code},
+    id_index::IdName,
+    parts::Name,
     provider_id::PackedId,
-    rules::{self, Claimant, Found, Said},
+    rules::{self, Claimant, Found, Outcome, Part, Said},
 };
+
+/// An id that a receipt taught, with its message.
+type Learned = (ConnectionId, IdName, Reference);
 
 /// A batch with everything about it.
 pub(super) struct Batch {
@@ -103,14 +108,18 @@ impl Batch {
         let now = self.frame.offset(settle.now);
         let cancelled = self.cancelled;
         let settle_one = |what: &crate::SettleRow| {
-            let said = Said {
-                code: stored_code(&what.code),
-                provider_id: &PackedId::pack(&what.provider_message_id),
-                now,
+            let outcome = Outcome {
+                token: settle.token,
+                outcome: what.outcome,
+                parts: what.parts,
+                said: Said {
+                    code: stored_code(&what.code),
+                    provider_id: &PackedId::pack(&what.provider_message_id),
+                    now,
+                },
             };
-            let step = |entry: &mut Entry, seq: &mut u32| {
-                rules::settle(entry, settle.token, what.outcome, &said, cancelled, seq)
-            };
+            let step =
+                |entry: &mut Entry, seq: &mut u32| rules::settle(entry, &outcome, cancelled, seq);
             match self.change(what.row, step) {
                 None => Settled::Unknown,
                 Some((true, row)) => Settled::Changed(row),
@@ -120,25 +129,56 @@ impl Batch {
         settle.rows.iter().map(settle_one).collect()
     }
 
-    pub(super) fn merge(&mut self, reports: &[RowReport], now: Timestamp) -> Vec<Settled> {
+    /// The answers, and the ids that the rows learned.
+    pub(super) fn merge(
+        &mut self,
+        reports: &[RowReport],
+        now: Timestamp,
+    ) -> (Vec<Settled>, Vec<Learned>) {
         let now = self.frame.offset(now);
+        let batch = self.record.key;
+        let mut learned = Vec::new();
         let merge_one = |report: &RowReport| {
             let said = Said {
                 code: stored_code(&report.code),
                 provider_id: &PackedId::pack(&report.provider_message_id),
                 now,
             };
+            let part = report.part.as_ref().map(|part| Part {
+                name: Name::of(&part.name),
+                of: part.of.unwrap_or(0),
+            });
+            let mut learns = false;
             let step = |entry: &mut Entry, seq: &mut u32| {
-                rules::was_sent(entry).then(|| rules::merge(entry, report.state, &said, seq))
+                let knew = !entry.provider_id.is_empty();
+                let moved = rules::was_sent(entry).then(|| match &part {
+                    None => rules::merge(entry, report.state, &said, seq),
+                    Some(part) => rules::merge_part(entry, report.state, part, &said, seq),
+                });
+                learns = !knew && !entry.provider_id.is_empty();
+                moved
             };
-            match self.change(report.row, step) {
+            let changed = self.change(report.row, step);
+            let reference = Reference {
+                batch,
+                row: report.row,
+            };
+            let connection = changed
+                .as_ref()
+                .and_then(|(_, row)| row.connection_id.clone());
+            if let Some(connection) = connection.filter(|_| learns) {
+                let name = IdName::of(&report.provider_message_id);
+                learned.push((connection, name, reference));
+            }
+            match changed {
                 None => Settled::Unknown,
                 Some((None, row)) => Settled::NeverSent(row),
                 Some((Some(true), row)) => Settled::Changed(row),
                 Some((Some(false), row)) => Settled::Unchanged(row),
             }
         };
-        reports.iter().map(merge_one).collect()
+        let settled = reports.iter().map(merge_one).collect();
+        (settled, learned)
     }
 
     pub(super) fn cancel_rows(&mut self, now: Timestamp) -> Vec<Row> {

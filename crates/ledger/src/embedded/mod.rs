@@ -8,21 +8,24 @@ use std::{
 
 use async_trait::async_trait;
 use message::{
-    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Timestamp,
+    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Reference,
+    Timestamp,
     connection::OrganizationSettings,
     opt_out::{OptOutChange, Standing},
 };
 
 use crate::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList, RefusedBatch,
-    Registered, Row, RowReport, SettleRequest, Settled,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
+    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled, id_index,
 };
 use accounts::Accounts;
 use batches::Batches;
 use conversations::Conversations;
 use distributions::Distributions;
+use ids::Ids;
 use inbound::Inbound;
+use joining::Joining;
 use limits::Limits;
 use opt_outs::OptOuts;
 use queues::Queues;
@@ -32,7 +35,9 @@ mod batch;
 mod batches;
 mod conversations;
 mod distributions;
+mod ids;
 mod inbound;
+mod joining;
 mod limits;
 mod opt_outs;
 mod queues;
@@ -44,9 +49,11 @@ pub struct EmbeddedLedger {
     distributions: Mutex<Distributions>,
     batches: Mutex<Batches>,
     conversations: Mutex<Conversations>,
+    ids: Mutex<Ids>,
     opt_outs: Mutex<OptOuts>,
     limits: Mutex<Limits>,
     inbound: Mutex<Inbound>,
+    joining: Mutex<Joining>,
     queues: Mutex<Queues>,
     accounts: Mutex<Accounts>,
 }
@@ -142,7 +149,8 @@ impl Ledger for EmbeddedLedger {
         if !claim.exempt_from_opt_out {
             let opt_outs = lock(&self.opt_outs);
             for (found, (_, to)) in claims.iter_mut().zip(&claim.rows) {
-                if *found == Claim::Fresh && opt_outs.is_out(&claim.organization_id, *to) {
+                let is_out = || opt_outs.is_out(&claim.organization_id, &claim.sender, *to);
+                if *found == Claim::Fresh && is_out() {
                     *found = Claim::OptedOut;
                 }
             }
@@ -153,6 +161,7 @@ impl Ledger for EmbeddedLedger {
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError> {
         let settled = self.in_batch(settle.batch, |batch| batch.settle(settle));
         lock(&self.conversations).remember(settle);
+        lock(&self.ids).enter(&settle.connection_id, id_index::told(settle));
         Ok(settled.unwrap_or_else(|| vec![Settled::Unknown; settle.rows.len()]))
     }
 
@@ -171,9 +180,22 @@ impl Ledger for EmbeddedLedger {
         reports: &[RowReport],
         now: Timestamp,
     ) -> Result<Vec<Settled>, LedgerError> {
-        Ok(self
-            .in_batch(batch, |batch| batch.merge(reports, now))
-            .unwrap_or_else(|| vec![Settled::Unknown; reports.len()]))
+        let merged = self.in_batch(batch, |batch| batch.merge(reports, now));
+        let Some((settled, learned)) = merged else {
+            return Ok(vec![Settled::Unknown; reports.len()]);
+        };
+        for (connection, name, reference) in learned {
+            lock(&self.ids).enter(&connection, [(name, reference)]);
+        }
+        Ok(settled)
+    }
+
+    async fn by_provider_id(
+        &self,
+        connection: &ConnectionId,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Reference>>, LedgerError> {
+        Ok(lock(&self.ids).look_up(connection, ids))
     }
 
     async fn latest_message(
@@ -203,6 +225,15 @@ impl Ledger for EmbeddedLedger {
         Ok(())
     }
 
+    async fn join_part(
+        &self,
+        organization: &OrganizationId,
+        message: &str,
+        part: &InboundPart,
+    ) -> Result<Joined, LedgerError> {
+        Ok(lock(&self.joining).join(organization, message, part))
+    }
+
     async fn change_opt_out(&self, change: &OptOutChange) -> Result<bool, LedgerError> {
         Ok(lock(&self.opt_outs).change(change))
     }
@@ -213,6 +244,14 @@ impl Ledger for EmbeddedLedger {
         numbers: &[Msisdn],
     ) -> Result<Vec<Option<Standing>>, LedgerError> {
         Ok(lock(&self.opt_outs).standings(organization, numbers))
+    }
+
+    async fn sender_standings(
+        &self,
+        organization: &OrganizationId,
+        number: Msisdn,
+    ) -> Result<Vec<Standing>, LedgerError> {
+        Ok(lock(&self.opt_outs).towards_senders(organization, number))
     }
 
     async fn distribution(

@@ -9,6 +9,7 @@ use super::{RedisLedger, scripts::Script};
 use crate::{
     LedgerError, NewRow, Row,
     entry::{Entry, Frame, stored_code},
+    parts::Name,
     provider_id::PackedId,
 };
 
@@ -116,11 +117,27 @@ pub(super) fn new_row(new: &NewRow) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn said(row: u32, what: u8, code: &str, provider_id: &str) -> Vec<u8> {
-    let mut bytes = vec![field(row), what];
-    extend_counted(&mut bytes, stored_code(code).as_bytes());
-    extend_counted(&mut bytes, PackedId::pack(provider_id).as_bytes());
-    bytes
+/// What is said about a row, as `said.lua` reads it.
+pub(super) struct Said<'a> {
+    /// A state's code, or another outcome.
+    pub(super) what: u8,
+    pub(super) code: &'a str,
+    pub(super) provider_id: &'a str,
+    /// How many parts there are; 0 if that is not said.
+    pub(super) parts: u8,
+    /// The part that it is about.
+    pub(super) part: Option<Name>,
+}
+
+impl Said<'_> {
+    pub(super) fn about(&self, row: u32) -> Vec<u8> {
+        let mut bytes = vec![field(row), self.what];
+        extend_counted(&mut bytes, stored_code(self.code).as_bytes());
+        extend_counted(&mut bytes, PackedId::pack(self.provider_id).as_bytes());
+        bytes.push(self.parts);
+        extend_counted(&mut bytes, &self.part.map_or(Vec::new(), Name::to_bytes));
+        bytes
+    }
 }
 
 fn extend_counted(bytes: &mut Vec<u8>, part: &[u8]) {

@@ -6,9 +6,9 @@ use message::OrganizationId;
 
 use super::{
     RedisLedger,
-    batches::{millis, to_json},
+    batches::{decimal, millis, to_json},
 };
-use crate::{LedgerError, REFUSED_BATCHES_MAX, RefusedBatch};
+use crate::{InboundPart, Joined, LedgerError, PARTS_KEPT_FOR, REFUSED_BATCHES_MAX, RefusedBatch};
 
 pub(super) async fn was_seen(
     ledger: &RedisLedger,
@@ -29,6 +29,49 @@ pub(super) async fn mark_seen(
     let mut set = redis::cmd("SET");
     set.arg(key).arg("").arg("PX").arg(millis(keep_for).max(1));
     ledger.link.run(&set).await
+}
+
+pub(super) async fn join_part(
+    ledger: &RedisLedger,
+    organization: &OrganizationId,
+    message: &str,
+    part: &InboundPart,
+) -> Result<Joined, LedgerError> {
+    let key = ledger.keys.of(organization, &format!("parts:{message}"));
+    let args = [
+        decimal(part.number.into()),
+        decimal(part.total.into()),
+        part.name.clone().into(),
+        part.body.clone().into(),
+        vec![if part.has_waited { b'1' } else { b'0' }],
+        decimal(millis(PARTS_KEPT_FOR)),
+    ];
+    let answer: Vec<String> = ledger
+        .link
+        .script(&ledger.scripts.join_part, &[key], &args)
+        .await?;
+    let damaged = || LedgerError::Damaged {
+        place: format!("parts of an inbound message of {organization}"),
+        why: "an answer has not the expected form".into(),
+    };
+    match answer.split_first() {
+        Some((word, [])) if word == "waits" => Ok(Joined::Waits),
+        Some((word, [])) if word == "elsewhere" => Ok(Joined::Elsewhere),
+        Some((word, [])) if word == "late" => Ok(Joined::Late),
+        Some((word, fields)) if word == "ready" => {
+            let (pairs, []) = fields.as_chunks() else {
+                return Err(damaged());
+            };
+            let mut parts = pairs
+                .iter()
+                .map(|[number, body]| Some((number.parse().ok()?, body.clone())))
+                .collect::<Option<Vec<_>>>()
+                .ok_or_else(damaged)?;
+            parts.sort_unstable_by_key(|(number, _)| *number);
+            Ok(Joined::Ready(parts))
+        }
+        _ => Err(damaged()),
+    }
 }
 
 /// A set by time, so that a call that is repeated is one refusal.

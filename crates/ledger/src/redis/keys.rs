@@ -10,13 +10,17 @@
 //! | `{o:<org>}:ds`, `:dx` | zset | distributions by age, by end | with the last of them |
 //! | `{o:<org>}:t:<window>` | string | conversations of that window | two windows |
 //! | `{o:<org>}:t:<window>:<level>:<shard>` | hash | number + sender → message (`reply_index.rs`) | two windows |
-//! | `{o:<org>}:out:<shard>` | set | numbers that are out, as integers | never |
+//! | `{o:<org>}:out:<shard>` | set | who is out, as integers: numbers, numbers towards one sender | never |
 //! | `{o:<org>}:std:<shard>` | hash | number → latest change | never |
+//! | `{o:<org>}:sst:<shard>` | hash | number → latest changes towards single senders | never |
 //! | `{o:<org>}:seen:<id>` | string | an inbound message | a week |
+//! | `{o:<org>}:parts:<name>` | hash | parts of an inbound message | a day after the last |
 //! | `{o:<org>}:refused` | zset | refused batches by time | a month |
 //! | `{o:<org>}:c`, `:co`, `:cd` | hash, zset, hash | connections, their order, their ends | never |
 //! | `{o:<org>}:s` | string | settings of the organisation | never |
 //! | `{c:<connection>}` | string | its organisation | never |
+//! | `{i:<connection>}:<window>` | string | ids entered in that window | three windows |
+//! | `{i:<connection>}:<window>:<level>:<shard>` | hash | provider id → message (`id_index.rs`) | three windows |
 //! | `{l:<scope>}` | hash | a limit's cell (`gcra.rs`) | when idle |
 //! | `{fleet}:q`, `:qx`, `:qv`, `:qs` | hash, zset, string, hash | queues, their ends, version, states | entries end |
 
@@ -35,6 +39,13 @@ pub(super) struct QueueKeys {
     pub(super) ends: String,
     pub(super) version: String,
     pub(super) states: String,
+}
+
+/// A shard of an organisation's opt-outs.
+pub(super) struct OptOutKeys {
+    pub(super) out: String,
+    pub(super) standings: String,
+    pub(super) towards_senders: String,
 }
 
 impl Keys {
@@ -73,16 +84,22 @@ impl Keys {
         )
     }
 
-    /// The set of those who are out, and the hash of standings.
-    pub(super) fn opt_outs(&self, organization: &OrganizationId, shard: u64) -> (String, String) {
-        (
-            self.of(organization, &format!("out:{shard}")),
-            self.of(organization, &format!("std:{shard}")),
-        )
+    pub(super) fn opt_outs(&self, organization: &OrganizationId, shard: u64) -> OptOutKeys {
+        let key = |what| self.of(organization, &format!("{what}:{shard}"));
+        OptOutKeys {
+            out: key("out"),
+            standings: key("std"),
+            towards_senders: key("sst"),
+        }
     }
 
     pub(super) fn connection(&self, id: &ConnectionId) -> String {
         format!("{}{{c:{id}}}", self.prefix)
+    }
+
+    /// A key in the slot of a connection's ids.
+    pub(super) fn ids(&self, connection: &ConnectionId, what: &str) -> String {
+        format!("{}{{i:{connection}}}:{what}", self.prefix)
     }
 
     pub(super) fn limit(&self, scope: &str) -> String {

@@ -6,17 +6,19 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use message::{
-    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Timestamp,
+    BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Reference,
+    Timestamp,
     connection::OrganizationSettings,
     opt_out::{OptOutChange, Standing},
 };
 
 use crate::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList, RefusedBatch,
-    Registered, Row, RowReport, SettleRequest, Settled, sealing::Sealer,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
+    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled, id_index, sealing::Sealer,
 };
 use conversations::Conversations;
+use ids::Ids;
 use keys::Keys;
 use link::Link;
 use scripts::Scripts;
@@ -27,6 +29,7 @@ mod batches;
 mod buckets;
 mod conversations;
 mod distributions;
+mod ids;
 mod inbound;
 mod keys;
 mod limits;
@@ -45,6 +48,7 @@ pub struct RedisLedger {
     settings: RedisSettings,
     sealer: Arc<Sealer>,
     conversations: Conversations,
+    ids: Ids,
 }
 
 impl RedisLedger {
@@ -69,6 +73,7 @@ impl RedisLedger {
             settings,
             sealer,
             conversations: Conversations::default(),
+            ids: Ids::default(),
         }))
     }
 }
@@ -122,7 +127,7 @@ impl Ledger for RedisLedger {
             if claim.exempt_from_opt_out {
                 Ok(vec![false; numbers.len()])
             } else {
-                opt_outs::are_out(self, &claim.organization_id, &numbers).await
+                opt_outs::are_out(self, &claim.organization_id, &claim.sender, &numbers).await
             }
         };
         let (mut claims, are_out) = tokio::try_join!(rows::claim(self, claim), check)?;
@@ -135,8 +140,11 @@ impl Ledger for RedisLedger {
     }
 
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError> {
+        // Three slots, sent together.
         let remember = conversations::remember(self, settle);
-        let (settled, ()) = tokio::try_join!(rows::settle(self, settle), remember)?;
+        let told = id_index::told(settle);
+        let enter = ids::enter(self, &settle.connection_id, &told);
+        let (settled, (), ()) = tokio::try_join!(rows::settle(self, settle), remember, enter)?;
         Ok(settled)
     }
 
@@ -155,6 +163,14 @@ impl Ledger for RedisLedger {
         now: Timestamp,
     ) -> Result<Vec<Settled>, LedgerError> {
         rows::merge(self, batch, reports, now).await
+    }
+
+    async fn by_provider_id(
+        &self,
+        connection: &ConnectionId,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Reference>>, LedgerError> {
+        ids::look_up(self, connection, ids).await
     }
 
     async fn latest_message(
@@ -183,6 +199,15 @@ impl Ledger for RedisLedger {
         inbound::mark_seen(self, organization, name, keep_for).await
     }
 
+    async fn join_part(
+        &self,
+        organization: &OrganizationId,
+        message: &str,
+        part: &InboundPart,
+    ) -> Result<Joined, LedgerError> {
+        inbound::join_part(self, organization, message, part).await
+    }
+
     async fn change_opt_out(&self, change: &OptOutChange) -> Result<bool, LedgerError> {
         opt_outs::change(self, change).await
     }
@@ -193,6 +218,14 @@ impl Ledger for RedisLedger {
         numbers: &[Msisdn],
     ) -> Result<Vec<Option<Standing>>, LedgerError> {
         opt_outs::standings(self, organization, numbers).await
+    }
+
+    async fn sender_standings(
+        &self,
+        organization: &OrganizationId,
+        number: Msisdn,
+    ) -> Result<Vec<Standing>, LedgerError> {
+        opt_outs::towards_senders(self, organization, number).await
     }
 
     async fn distribution(

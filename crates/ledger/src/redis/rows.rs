@@ -1,17 +1,18 @@
 //! Rows of a batch: written, listed, claimed, settled, merged, cancelled.
 
-use message::{BatchKey, Timestamp};
+use message::{BatchKey, Reference, Timestamp};
 
 use super::{
     RedisLedger,
     batches::decimal,
     buckets::{
-        Asked, BUCKET_ROWS, bucket_keys, damaged, field, new_row, number, read_answer, read_frame,
-        read_row, said,
+        Asked, BUCKET_ROWS, Said, bucket_keys, damaged, field, new_row, number, read_answer,
+        read_frame, read_row,
     },
 };
 use crate::{
-    Claim, ClaimRequest, LedgerError, NewRow, Row, RowReport, SettleOutcome, SettleRequest, Settled,
+    Claim, ClaimRequest, LedgerError, NewRow, Row, RowReport, SettleOutcome, SettleRequest,
+    Settled, id_index::IdName, parts::Name,
 };
 
 /// Buckets that one step over a whole batch takes, so that nobody waits long for the server.
@@ -129,8 +130,14 @@ pub(super) async fn settle(
             SettleOutcome::Retry => RETRY,
             SettleOutcome::Release => RELEASE,
         };
-        let said = said(what.row, outcome, &what.code, &what.provider_message_id);
-        (what.row, said)
+        let said = Said {
+            what: outcome,
+            code: &what.code,
+            provider_id: &what.provider_message_id,
+            parts: what.parts,
+            part: None,
+        };
+        (what.row, said.about(what.row))
     });
     let head = vec![
         settle.token.to_be_bytes().to_vec(),
@@ -148,14 +155,34 @@ pub(super) async fn merge(
     now: Timestamp,
 ) -> Result<Vec<Settled>, LedgerError> {
     let asked = Asked::of(reports, |report| {
-        let state = report.state.code();
-        let said = said(report.row, state, &report.code, &report.provider_message_id);
-        (report.row, said)
+        let part = report.part.as_ref();
+        let said = Said {
+            what: report.state.code(),
+            code: &report.code,
+            provider_id: &report.provider_message_id,
+            parts: part.and_then(|part| part.of).unwrap_or(0),
+            part: part.map(|part| Name::of(&part.name)),
+        };
+        (report.row, said.about(report.row))
     });
     let head = vec![decimal(now.as_millis())];
     let answers = asked
         .answers(ledger, &ledger.scripts.merge, batch, head)
         .await?;
+    let learned = reports.iter().zip(&answers).filter_map(|(report, answer)| {
+        let (b'c' | b'u', Some(row)) = answer else {
+            return None;
+        };
+        let reference = Reference {
+            batch,
+            row: row.row,
+        };
+        let name = IdName::of(&report.provider_message_id);
+        Some((row.connection_id.clone()?, name, reference))
+    });
+    // Behind the merge, which knows the connection. If the process dies in between, later receipts
+    // without a reference do not find this message by its id; receipts with one still do.
+    super::ids::enter_learned(ledger, learned.collect()).await?;
     read_settled(batch, answers)
 }
 
@@ -217,7 +244,7 @@ fn read_settled(
     batch: BatchKey,
     answers: Vec<(u8, Option<Row>)>,
 ) -> Result<Vec<Settled>, LedgerError> {
-    let read = |(letter, row)| match (letter, row) {
+    let read = |(letter, row): (u8, Option<Row>)| match (letter.to_ascii_uppercase(), row) {
         (b'?', None) => Ok(Settled::Unknown),
         (b'C', Some(row)) => Ok(Settled::Changed(row)),
         (b'U', Some(row)) => Ok(Settled::Unchanged(row)),

@@ -1,9 +1,15 @@
 //! Random histories: receipts in any order end the same, and Redis does what the rules say.
 
-use ledger::{ClaimRequest, EmbeddedLedger, RowReport, SettleOutcome, SettleRequest};
-use message::{BatchKey, MessageState, Timestamp};
+use ledger::{
+    ClaimRequest, EmbeddedLedger, PartName, PartReport, RowReport, SettleOutcome, SettleRequest,
+    SettleRow,
+};
+use message::{
+    BatchKey, MessageState, Timestamp,
+    opt_out::{OptOutChange, OptOutKind, OptOutSource},
+};
 
-use crate::world::{SENDER, World, accepted, at, connection, provider_id, settle_row};
+use crate::world::{SENDER, World, accepted, at, connection, number, provider_id, settle_row};
 
 const ROWS: u32 = 12;
 const CODES: [&str; 6] = ["", "30003", "30006", "5", "a", "\u{e9}"];
@@ -25,6 +31,34 @@ fn any_report(random: &mut fastrand::Rng) -> RowReport {
         code: CODES[random.usize(..CODES.len())].into(),
         provider_message_id: id,
         part: None,
+    }
+}
+
+/// About one part, as no single provider would mix them.
+fn any_part(random: &mut fastrand::Rng) -> PartReport {
+    let number = random.u8(1..4);
+    PartReport {
+        name: match random.bool() {
+            true => PartName::Number(number),
+            false => PartName::Id(format!("id-{number}")),
+        },
+        of: [None, Some(1), Some(2), Some(3)][random.usize(..4)],
+    }
+}
+
+fn any_opt_out(world: &World, at: Timestamp, random: &mut fastrand::Rng) -> OptOutChange {
+    OptOutChange {
+        organization_id: world.organization.clone(),
+        number: number(random.u32(..3)),
+        kind: match random.bool() {
+            true => OptOutKind::OptOut,
+            false => OptOutKind::OptIn,
+        },
+        at,
+        sender: [None, Some(SENDER.into()), Some("Acme".into())][random.usize(..3)].clone(),
+        source: OptOutSource::Provider,
+        connection_id: None,
+        evidence: String::new(),
     }
 }
 
@@ -64,6 +98,7 @@ enum Step {
     Claim(ClaimRequest),
     Settle(SettleRequest),
     Merge(Vec<RowReport>, Timestamp),
+    OptOut(OptOutChange),
     Cancel(Timestamp),
 }
 
@@ -73,12 +108,13 @@ fn any_step(world: &World, batch: BatchKey, now: u64, random: &mut fastrand::Rng
             .map(|_| random.u32(..ROWS + 1))
             .collect()
     };
-    match random.u32(..100) {
+    match random.u32(..110) {
         0..40 => Step::Claim(ClaimRequest {
             attempt: random.u8(1..4),
             now: at(now),
             redelivered: random.u32(..4) == 0,
             connection_id: connection(["con-1", "con-2", "con-3"][random.usize(..3)]),
+            sender: [SENDER, "Acme"][random.usize(..2)].into(),
             ..world.claim_of(batch, random.u32(..3), &rows(random))
         }),
         40..70 => {
@@ -89,7 +125,10 @@ fn any_step(world: &World, batch: BatchKey, now: u64, random: &mut fastrand::Rng
                     _ => SettleOutcome::State(any_state(random)),
                 };
                 let id = ["", "SM1", &provider_id(row)][random.usize(..3)].to_owned();
-                settle_row(row, outcome, CODES[random.usize(..CODES.len())], &id)
+                SettleRow {
+                    parts: random.u8(..4),
+                    ..settle_row(row, outcome, CODES[random.usize(..CODES.len())], &id)
+                }
             };
             let settled = rows(random)
                 .into_iter()
@@ -106,9 +145,17 @@ fn any_step(world: &World, batch: BatchKey, now: u64, random: &mut fastrand::Rng
         }
         70..99 => {
             let reports = (0..random.usize(1..6))
-                .map(|_| any_report(random))
+                .map(|_| RowReport {
+                    part: random.bool().then(|| any_part(random)),
+                    ..any_report(random)
+                })
                 .collect();
             Step::Merge(reports, at(now))
+        }
+        99..109 => {
+            // Now and then one that comes late.
+            let at = at(now.saturating_sub(random.u64(..3) * 20_000));
+            Step::OptOut(any_opt_out(world, at, random))
         }
         _ => Step::Cancel(at(now)),
     }
@@ -159,6 +206,19 @@ pub async fn compare(redis: &World, embedded: &World, histories: u64) {
                             other.merge(batch, reports, *now).await.expect("ok"),
                         );
                         assert_eq!(answers.0, answers.1, "{place}: {reports:?}");
+                    }
+                    Step::OptOut(change) => {
+                        let answers = (
+                            one.change_opt_out(change).await.expect("ok"),
+                            other.change_opt_out(change).await.expect("ok"),
+                        );
+                        assert_eq!(answers.0, answers.1, "{place}: {change:?}");
+                        let known = (
+                            one.sender_standings(&redis.organization, change.number),
+                            other.sender_standings(&redis.organization, change.number),
+                        );
+                        let known = (known.0.await.expect("ok"), known.1.await.expect("ok"));
+                        assert_eq!(known.0, known.1, "{place}: {change:?}");
                     }
                     Step::Cancel(now) => {
                         let answers = (

@@ -14,6 +14,9 @@ mod inbound;
 mod lattice;
 mod limits;
 mod opt_outs;
+mod parts;
+mod provider_ids;
+
 mod server;
 mod settles;
 mod world;
@@ -71,8 +74,19 @@ contract! {
     settles::a_receipt_between_attempts_counts,
     settles::two_reports_in_one_call_apply_in_order,
     lattice::any_order_of_receipts_ends_the_same,
+    parts::a_message_is_delivered_when_its_last_part_is,
+    parts::a_failed_part_decides_and_another_parts_success_does_not_change_it,
+    parts::parts_that_overtake_the_answer_wait_for_their_number,
+    parts::one_part_speaks_for_a_message_that_has_no_other,
+    parts::a_receipt_for_the_whole_message_needs_no_parts,
+    parts::any_order_of_part_reports_ends_the_same,
     opt_outs::an_opted_out_recipient_is_told_apart_from_the_others,
     opt_outs::the_later_change_holds_and_at_a_tie_the_refusal,
+    opt_outs::a_refusal_of_one_sender_holds_for_that_sender_only,
+    opt_outs::who_comes_back_to_the_organisation_comes_back_to_all_its_senders,
+    provider_ids::a_message_is_found_by_its_providers_id,
+    provider_ids::an_id_that_a_receipt_teaches_is_found_too,
+    provider_ids::thousands_of_ids_are_all_found,
     conversations::the_newest_message_from_a_sender_is_found,
     conversations::thousands_of_conversations_are_all_found,
     limits::a_limit_grants_its_rate_and_its_burst_to_all_together,
@@ -84,5 +98,8 @@ contract! {
     accounts::connections_keep_their_order_and_deleted_ones_stay,
     accounts::an_organisation_is_as_it_was_decided,
     inbound::an_inbound_message_is_seen_once_it_is_marked,
+    inbound::parts_are_joined_in_any_order_and_told_by_one_of_them,
+    inbound::what_never_becomes_whole_is_told_by_the_part_that_came_last,
+    inbound::a_reference_may_name_another_message_later,
     inbound::refused_batches_are_listed_newest_first_and_capped,
 }

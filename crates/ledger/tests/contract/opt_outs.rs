@@ -6,7 +6,7 @@ use message::{
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
 
-use crate::world::{World, at, changed, connection, number, settle_row};
+use crate::world::{SENDER, World, at, changed, connection, number, settle_row};
 
 fn change(world: &World, row: u32, kind: OptOutKind, millis: u64) -> OptOutChange {
     OptOutChange {
@@ -98,4 +98,107 @@ pub async fn the_later_change_holds_and_at_a_tie_the_refusal(world: &World) {
             .expect("asked")
             .is_empty()
     );
+}
+
+/// A change towards one sender.
+fn towards(sender: &str, change: OptOutChange) -> OptOutChange {
+    OptOutChange {
+        sender: Some(sender.into()),
+        ..change
+    }
+}
+
+const OTHER: &str = "Acme";
+
+/// Whether the number of row 5 is out towards [`SENDER`] and towards [`OTHER`].
+async fn is_out(world: &World, batch: &str) -> [bool; 2] {
+    let batch = world.batch(batch, 6).await;
+    let mut out = [false; 2];
+    for (out, sender) in out.iter_mut().zip([SENDER, OTHER]) {
+        let claim = ClaimRequest {
+            sender: sender.into(),
+            ..world.claim_of(batch, 1, &[5])
+        };
+        *out = world.claimed(&claim).await == [Claim::OptedOut];
+    }
+    out
+}
+
+pub async fn a_refusal_of_one_sender_holds_for_that_sender_only(world: &World) {
+    use OptOutKind::{OptIn, OptOut};
+    let ledger = &world.ledger;
+    let out = towards(OTHER, change(world, 5, OptOut, 100));
+    assert!(ledger.change_opt_out(&out).await.expect("changed"));
+    assert!(!ledger.change_opt_out(&out).await.expect("known"));
+    assert_eq!(is_out(world, "b-1").await, [false, true]);
+    let towards_senders = || ledger.sender_standings(&world.organization, number(5));
+    assert_eq!(
+        towards_senders().await.expect("asked"),
+        std::slice::from_ref(&out)
+    );
+    let numbers = [number(5)];
+    let whole = ledger.standings(&world.organization, &numbers);
+    assert_eq!(whole.await.expect("asked"), [None]);
+
+    let also = towards(SENDER, change(world, 5, OptOut, 50));
+    assert!(ledger.change_opt_out(&also).await.expect("changed"));
+    assert_eq!(is_out(world, "b-2").await, [true, true]);
+    // The provider lifts what it refused, and an older refusal that comes late changes nothing.
+    let back = towards(SENDER, change(world, 5, OptIn, 60));
+    assert!(ledger.change_opt_out(&back).await.expect("changed"));
+    assert!(!ledger.change_opt_out(&also).await.expect("asked"));
+    assert_eq!(is_out(world, "b-3").await, [false, true]);
+    assert_eq!(towards_senders().await.expect("asked"), [back, out]);
+    let nobody = ledger.sender_standings(&world.organization, number(6));
+    assert_eq!(nobody.await.expect("asked"), []);
+}
+
+pub async fn who_comes_back_to_the_organisation_comes_back_to_all_its_senders(world: &World) {
+    use OptOutKind::{OptIn, OptOut};
+    let ledger = &world.ledger;
+    let steps = [
+        // A START lifts what is older, and keeps what is as old.
+        (
+            towards(OTHER, change(world, 5, OptOut, 100)),
+            true,
+            [false, true],
+        ),
+        (
+            towards(SENDER, change(world, 5, OptOut, 200)),
+            true,
+            [true, true],
+        ),
+        (change(world, 5, OptIn, 200), true, [true, false]),
+        // What it would have lifted does not hold when it comes late.
+        (
+            towards(OTHER, change(world, 5, OptOut, 199)),
+            false,
+            [true, false],
+        ),
+        (
+            towards(OTHER, change(world, 5, OptIn, 200)),
+            false,
+            [true, false],
+        ),
+        (change(world, 5, OptIn, 201), true, [false, false]),
+        (
+            towards(OTHER, change(world, 5, OptOut, 201)),
+            true,
+            [false, true],
+        ),
+        // A STOP towards the organisation leaves it as it is.
+        (change(world, 5, OptOut, 300), true, [true, true]),
+        (change(world, 5, OptIn, 400), true, [false, false]),
+    ];
+    for (step, (change, expected, out)) in steps.into_iter().enumerate() {
+        let did = ledger.change_opt_out(&change).await.expect("asked");
+        assert_eq!(did, expected, "step {step}");
+        assert_eq!(
+            is_out(world, &format!("b-{step}")).await,
+            out,
+            "step {step}"
+        );
+    }
+    let towards_senders = ledger.sender_standings(&world.organization, number(5));
+    assert_eq!(towards_senders.await.expect("asked"), []);
 }

@@ -21,6 +21,8 @@ use tokio::task::JoinHandle;
 
 pub const ROWS: u32 = 200;
 
+pub const SENDER: &str = "+13531234567";
+
 pub struct World {
     pub bus: Arc<EmbeddedBus>,
     pub ledger: Arc<EmbeddedLedger>,
@@ -32,7 +34,7 @@ pub fn organization(id: &str) -> OrganizationId {
     OrganizationId::new(id).expect("valid")
 }
 
-fn number(row: u32) -> Msisdn {
+pub fn number(row: u32) -> Msisdn {
     Msisdn::from_u64(353_860_000_000 + u64::from(row)).expect("valid")
 }
 
@@ -79,47 +81,64 @@ impl World {
             })
             .collect();
         ledger.write_rows(batch, &rows).await.expect("embedded");
+        let events = bus.subscribe(Topic::Events, "#").await.expect("embedded");
+        let world = Self {
+            bus,
+            ledger,
+            batch,
+            events,
+        };
+        let sent: Vec<_> = (0..sent).collect();
+        world.send(&sent).await;
+        world
+    }
+
+    /// The provider accepts `rows`.
+    pub async fn send(&self, rows: &[u32]) {
         let claim = ClaimRequest {
             organization_id: organization("ORG_1"),
-            batch,
+            batch: self.batch,
             token: 7,
             attempt: 1,
             connection_id: ConnectionId::new("C_1").expect("valid"),
+            sender: SENDER.into(),
             now: now(),
             interrupted_after_millis: 60_000,
             redelivered: false,
             exempt_from_opt_out: false,
-            rows: (0..sent).map(|row| (row, number(row))).collect(),
+            rows: rows.iter().map(|row| (*row, number(*row))).collect(),
         };
-        ledger.claim(&claim).await.expect("embedded");
+        self.ledger.claim(&claim).await.expect("embedded");
         let settle = SettleRequest {
-            batch,
+            batch: self.batch,
             token: 7,
             now: now(),
-            sender: (organization("ORG_1"), "+13531234567".into()),
-            rows: (0..sent)
-                .map(|row| SettleRow {
+            connection_id: ConnectionId::new("C_1").expect("valid"),
+            sender: (organization("ORG_1"), SENDER.into()),
+            rows: rows
+                .iter()
+                .map(|&row| SettleRow {
                     row,
                     to: number(row),
                     outcome: SettleOutcome::State(MessageState::Accepted),
                     code: String::new(),
                     provider_message_id: format!("SM{row:032x}"),
+                    parts: 1,
+                    part_ids: Vec::new(),
                 })
                 .collect(),
         };
-        ledger.settle(&settle).await.expect("embedded");
-        let events = bus.subscribe(Topic::Events, "#").await.expect("embedded");
-        Self {
-            bus,
-            ledger,
-            batch,
-            events,
-        }
+        self.ledger.settle(&settle).await.expect("embedded");
     }
 
     pub fn start(&self) -> Running {
+        self.start_with(|_| {})
+    }
+
+    pub fn start_with(&self, change: impl FnOnce(&mut Settings)) -> Running {
         let config = Config::load(None, std::iter::empty()).expect("the defaults are valid");
-        let settings: Settings = config.section("receipt_ingest").expect("the defaults fit");
+        let mut settings: Settings = config.section("receipt_ingest").expect("the defaults fit");
+        change(&mut settings);
         let (metrics, stop) = (Metrics::new(), CancellationToken::new());
         let ingest = ReceiptIngest::new(
             settings,
@@ -239,7 +258,7 @@ impl World {
             if taken.len() >= n {
                 return taken;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         panic!("{} of {n} messages came to {queue}", taken.len());
     }
@@ -251,7 +270,7 @@ pub fn connection(id: &str, owner: &str) -> Connection {
         organization_id: organization(owner),
         provider: "twilio-sms".into(),
         name: "ours".into(),
-        sender: Sender::Number(Msisdn::parse("+13531234567").expect("valid")),
+        sender: Sender::Number(Msisdn::parse(SENDER).expect("valid")),
         fields: BTreeMap::new(),
         secrets: BTreeMap::new(),
         segments_per_second: 10.0,
@@ -283,6 +302,7 @@ pub fn callback(query: &str, form: &str) -> Callback {
         ),
         content_type: "application/x-www-form-urlencoded; charset=UTF-8".into(),
         body: form.into(),
+        pending: Vec::new(),
     }
 }
 

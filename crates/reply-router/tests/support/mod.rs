@@ -108,7 +108,8 @@ impl World {
             batch,
             token: 7,
             attempt: 1,
-            connection_id,
+            connection_id: connection_id.clone(),
+            sender: sender.to_owned(),
             now: now(),
             interrupted_after_millis: 60_000,
             redelivered: false,
@@ -122,12 +123,15 @@ impl World {
             outcome: SettleOutcome::State(MessageState::Accepted),
             code: String::new(),
             provider_message_id: "SM1".into(),
+            parts: 1,
+            part_ids: Vec::new(),
         };
         let sender = (organization("ORG_1"), sender.to_owned());
         let settle = SettleRequest {
             batch,
             token: 7,
             now: now(),
+            connection_id,
             sender,
             rows: vec![row],
         };
@@ -281,6 +285,7 @@ pub fn inbound_with(id: &str, from: &str, to: &str, text: &str, more: &[(&str, &
         target: "/distribution-providers/v1/receive/distribution/message/twilio-sms/ORG_1".into(),
         content_type: "application/x-www-form-urlencoded; charset=UTF-8".into(),
         body: form.finish().into(),
+        pending: Vec::new(),
     }
 }
 

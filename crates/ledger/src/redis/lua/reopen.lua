@@ -7,6 +7,7 @@ local function reopen(_, row)
   local given_up = row.state == FAILED and string.sub(row.code, 1, #GIVEN_UP) == GIVEN_UP
   if not given_up then return 'U', true end
   row.attempt, row.connection, row.claimed = 0, 0, 0
+  row.parts_told, row.parts = false, nil
   move(row, cancelled and CANCELLED or QUEUED, '', now)
   return 'C', true
 end

@@ -1,7 +1,7 @@
--- What all scripts over the rows of one batch share: `entry.rs` and `rules.rs` once more.
+-- What all scripts over the rows of one batch share: `entry.rs`, `parts.rs` and `rules.rs` once more.
 -- KEYS[1] is the batch, KEYS[2..] are buckets of 100 rows.
 
-local QUEUED, SENDING, IN_DOUBT, CANCELLED = 0, 1, 2, 18
+local QUEUED, SENDING, IN_DOUBT, SENT, DELIVERED, CANCELLED = 0, 1, 2, 4, 9, 18
 local RANK = {
   [0] = 0, [1] = 1, [2] = 2, [3] = 3, [4] = 4, [5] = 5, [6] = 6, [7] = 7, [8] = 7, [9] = 8,
   [16] = 9, [17] = 9, [18] = 9, [19] = 9,
@@ -19,19 +19,33 @@ local function offset(now)
 end
 
 local function read(bytes)
-  local state, attempt, connection, token, at, claimed, changed, to, code, rest =
+  local head, attempt, connection, token, at, claimed, changed, to, code, rest =
     struct.unpack('>BBBc4I4I5I5c7Bc0', bytes)
+  local parts
+  if head >= 128 then
+    parts = {}
+    parts.reported, parts.settled, parts.numbers, parts.ids, rest =
+      struct.unpack('>BBBc0Bc0', bytes, rest)
+  end
   return {
-    state = state - 32, attempt = attempt, connection = connection, token = token, seq = at,
-    claimed = claimed, changed = changed, to = to, code = code, id = string.sub(bytes, rest),
+    state = head % 32, parts_told = head % 128 >= 64, parts = parts, attempt = attempt,
+    connection = connection, token = token, seq = at, claimed = claimed, changed = changed, to = to,
+    code = code, id = string.sub(bytes, rest),
   }
+end
+
+local function pack_parts(parts)
+  if not parts then return '' end
+  return struct.pack('>BBB', parts.reported, parts.settled, #parts.numbers) .. parts.numbers
+    .. struct.pack('>B', #parts.ids) .. parts.ids
 end
 
 -- The bytes of a row that changed; packed once, although they are stored and told.
 local function pack(row)
   if not row.packed then
-    row.packed = struct.pack('>BBBc4I4I5I5c7B', row.state + 32, row.attempt, row.connection,
-      row.token, row.seq, row.claimed, row.changed, row.to, #row.code) .. row.code .. row.id
+    local head = row.state + 32 + (row.parts_told and 64 or 0) + (row.parts and 128 or 0)
+    row.packed = struct.pack('>BBBc4I4I5I5c7B', head, row.attempt, row.connection, row.token, row.seq,
+      row.claimed, row.changed, row.to, #row.code) .. row.code .. pack_parts(row.parts) .. row.id
   end
   return row.packed
 end
@@ -62,6 +76,22 @@ local function join(row, state, code, id, now)
   end
   if up then move(row, state, code, now) end
   return up
+end
+
+-- Whether a state says more than that a request may leave.
+local function says_something(state)
+  return RANK[state] > RANK[SENDING] and RANK[state] < NEVER_HANDED_OVER
+end
+
+-- Delivered, if the last part is; whether the row moved.
+local function conclude(row, now)
+  local parts = row.parts
+  if not parts then return false end
+  local total = parts.reported > 0 and parts.reported or parts.settled
+  if total == 0 or #parts.numbers + #parts.ids / 4 < total then return false end
+  row.parts = nil
+  touch(row)
+  return join(row, DELIVERED, '', '', now)
 end
 
 -- The state of each row, in the order of `fields`; calls step(i, row), whose answer is a letter

@@ -33,7 +33,12 @@ end
 for bucket = 2, #KEYS do
   local fields, list = said(ARGV[bucket + 1])
   each(KEYS[bucket], fields, function(i, row)
-    return settle(row, list[i].what, list[i].code, list[i].id) and 'C' or 'U', true
+    local what = list[i]
+    local moved = settle(row, what.what, what.code, what.id)
+    -- Behind the state, because it may be the last thing that was missing.
+    local is_state = what.what < RETRY and says_something(what.what)
+    local concluded = is_state and tell_parts(row, what.parts, now)
+    return (moved or concluded) and 'C' or 'U', true
   end)
 end
 return finish()

@@ -370,6 +370,7 @@ async fn settle(bench: &Bench, rows: std::ops::Range<u32>, outcome: SettleOutcom
         token: 11,
         now: now(),
         sender: (organization(), "+15550001111".to_owned()),
+        connection_id: message::ConnectionId::new("con_1").expect("an id"),
         rows: rows
             .map(|row| SettleRow {
                 row,
@@ -377,6 +378,8 @@ async fn settle(bench: &Bench, rows: std::ops::Range<u32>, outcome: SettleOutcom
                 outcome,
                 code: String::new(),
                 provider_message_id: String::new(),
+                parts: 0,
+                part_ids: Vec::new(),
             })
             .collect(),
     };

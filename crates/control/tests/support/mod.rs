@@ -179,6 +179,7 @@ impl Bench {
             token: rows.start + 1,
             attempt: 1,
             connection_id: ConnectionId::new("con_1").expect("an id"),
+            sender: "+12025550100".into(),
             now: now(),
             interrupted_after_millis: 60_000,
             redelivered: false,
@@ -195,12 +196,15 @@ impl Bench {
             token: 1,
             now: now(),
             sender: (organization(), "+12025550100".into()),
+            connection_id: message::ConnectionId::new("con_1").expect("an id"),
             rows: vec![SettleRow {
                 row,
                 to: number(row),
                 outcome: SettleOutcome::State(state),
                 code: code.into(),
                 provider_message_id: String::new(),
+                parts: 0,
+                part_ids: Vec::new(),
             }],
         };
         self.ledger.settle(&settle).await.expect("there");

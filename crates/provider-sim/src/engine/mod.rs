@@ -35,7 +35,7 @@
 //!    Limits, faults and latency are the engine's: `decide` is not called for a request that is throttled or cut short,
 //!    and its answer is thrown away where a fault hides it. [`Provider::trouble`] says how the provider words those;
 //!    the answer carries an [`OverLimit`] if it was a limit, for a provider that words that in another way.
-//!    [`Call::repeated`] books what the provider recognises as sent before ([`Engine::find_reference`] finds it).
+//!    [`Call::repeated`] books what the provider recognises as sent before ([`Messages::find_reference`] finds it).
 //!    Other routes (token, look-up, list, balance) begin with [`Engine::visit`] and use [`Engine::find`] and
 //!    [`Engine::messages`].
 //! 4. **Words and codes** ([`Provider::word`], [`Provider::codes`]): a word for each [`Phase`], and the error codes to
@@ -206,16 +206,6 @@ impl<P: Provider> Engine<P> {
         let messages = self.messages();
         let number = P::IDS.read(name, messages.run)?;
         messages.view(messages.find(account.number, number)?)
-    }
-
-    /// The account's first message under the client's reference; needs [`Provider::FINDS_BY_REFERENCE`].
-    pub fn find_reference(
-        &self,
-        account: &Account<P::Account>,
-        reference: &Arc<str>,
-    ) -> Option<View<P::Details>> {
-        let messages = self.messages();
-        messages.view(messages.find_reference(account.number, reference)?)
     }
 }
 

@@ -81,7 +81,12 @@ async fn send<const GROUPED: bool>(
                 answers.push(json!("NO_TO"));
                 continue;
             };
-            if let Some(known) = call.engine.find_reference(call.account, &references[index]) {
+            let known = {
+                let messages = call.engine.messages();
+                let known = messages.find_reference(call.account.number, &references[index]);
+                known.and_then(|known| messages.view(known))
+            };
+            if let Some(known) = known {
                 call.repeated(index);
                 answers.push(json!(Acme::<GROUPED>::IDS.write(known.number)));
                 continue;

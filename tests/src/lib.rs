@@ -8,6 +8,7 @@
 //! - [`scheduler`]: what a distribution scheduler does over AMQP, and the events it hears;
 //! - [`api`]: the control API's client;
 //! - [`organization`]: an account at a provider's twin, its connection, its mailings;
+//! - [`sink`]: a webhook that keeps what a twin calls;
 //! - [`scene`]: all of that put together, ready for a mailing;
 //! - [`checker`]: the history checker, pure functions over what all witnesses say.
 
@@ -20,5 +21,6 @@ pub mod process;
 pub mod proxy;
 pub mod scene;
 pub mod scheduler;
+pub mod sink;
 pub mod site;
 pub mod wait;

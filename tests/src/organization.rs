@@ -34,7 +34,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// Opens an account for `organization` at a new twin of `provider`, whose webhooks point at `ingress`.
+    /// Opens an account for `organization` at a new twin of `provider`, whose webhooks point at `ingress`; so does
+    /// `{ingress}` in a special setting.
     ///
     /// # Errors
     /// If there is no such provider, or the account has no such special setting.
@@ -45,6 +46,9 @@ impl Account {
         behaviour: TwinBehaviour,
         special: Map<String, Value>,
     ) -> anyhow::Result<Self> {
+        let special = serde_json::to_string(&special).context("write special settings")?;
+        let special = serde_json::from_str(&special.replace("{ingress}", ingress))
+            .context("read special settings")?;
         let canary = format!("canary{:016x}", fastrand::u64(..));
         let customer = Customer {
             organization: organization.to_owned(),

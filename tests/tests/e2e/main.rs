@@ -8,6 +8,8 @@ mod deaths;
 mod mailing;
 mod operators;
 mod outages;
+mod provider_callbacks;
+mod provider_requests;
 mod providers;
 
 /// A scene with everything up; ends the test, said once, where there are no services.

@@ -62,7 +62,7 @@ up: ## Find or start RabbitMQ and Redis; `deploy/dev/services env` prints where
 down: ## Stop what `make up` started
 	@deploy/dev/services down
 
-balance: ## 50,000 recipients through separate processes, then compare the books (ARGS=…)
+balance: ## All seven providers, 10,000 recipients each, through separate processes, then compare the books (ARGS=…)
 	@deploy/dev/tools compile
 	cargo build --release --workspace --bins
 	deploy/dev/services run $(release)/balance $(ARGS)

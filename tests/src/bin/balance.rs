@@ -1,6 +1,7 @@
-//! The large run: a distribution through six real processes, a real RabbitMQ and a real Redis, with
-//! a provider that misbehaves, people who opt out, and, with `--kill`, processes that die. Then the
-//! twin's audit against the ledger, figure by figure. Exit code 1 if the books do not balance.
+//! The large run: distributions of several organisations, a provider each, through six real processes,
+//! a real RabbitMQ and a real Redis, with providers that misbehave, people who opt out, and, with
+//! `--kill`, processes that die. Then each twin's audit against the ledger, figure by figure. Exit code
+//! 1 if some books do not balance.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -8,20 +9,26 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use provider_sim::customers::PROVIDERS;
 use provider_sim::{FaultRates, Replies, ReplyScript, TwinBehaviour};
-use smsfleet_tests::checker::{Allowed, check};
+use smsfleet_tests::checker::{Allowed, Verdict};
 use smsfleet_tests::fleet::Service;
 use smsfleet_tests::people;
-use smsfleet_tests::scene::{Options, SENDER, Scene};
+use smsfleet_tests::scene::{Options, Scene};
 use smsfleet_tests::wait;
 
 /// What a batch may hold.
 const BATCH: u32 = 10_000;
+/// Whom the reminder goes to beside those who opted out.
+const OTHERS: u32 = 500;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Recipients of the distribution.
-    #[arg(long, default_value_t = 50_000)]
+    /// The providers, an organisation each: slugs with commas between, or `all`.
+    #[arg(long, default_value = "all", value_delimiter = ',')]
+    providers: Vec<String>,
+    /// Recipients of each organisation's distribution.
+    #[arg(long, default_value_t = 10_000)]
     recipients: u32,
     /// Share of the requests that go wrong: 500 not taken, 500 but taken, reset, 429.
     #[arg(long, default_value_t = 0.01)]
@@ -32,11 +39,11 @@ struct Arguments {
     /// Share of the messages whose receipts come in the wrong order.
     #[arg(long, default_value_t = 0.05)]
     reorder: f64,
-    /// People who answer STOP.
+    /// People of each organisation who answer STOP.
     #[arg(long, default_value_t = 200)]
     stops: u64,
     /// People who say STOP of their own accord while the distribution runs, before their turn.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 20)]
     early_stops: u32,
     /// Kills every service at least once while the distribution runs.
     #[arg(long)]
@@ -44,7 +51,7 @@ struct Arguments {
     /// How often each service is killed.
     #[arg(long, default_value_t = 1)]
     rounds: u32,
-    /// Segments a second that the connection may send.
+    /// Segments a second that each connection may send.
     #[arg(long, default_value_t = 1_000.0)]
     rate: f64,
     /// Decides faults, replies and kills. Random if left out, and printed.
@@ -59,7 +66,8 @@ struct Arguments {
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Kill(Service),
-    Stop(u32),
+    /// By the number of the organisation and of the person.
+    Stop(usize, u32),
 }
 
 fn main() -> ExitCode {
@@ -137,7 +145,14 @@ fn options(arguments: &Arguments, seed: u64) -> Options {
         },
         ..TwinBehaviour::default()
     };
+    let every = arguments.providers.iter().any(|slug| slug == "all");
+    let providers = if every {
+        PROVIDERS.map(str::to_owned).to_vec()
+    } else {
+        arguments.providers.clone()
+    };
     Options {
+        providers,
         twin,
         segments_per_second: arguments.rate,
         ..Options::default()
@@ -146,6 +161,13 @@ fn options(arguments: &Arguments, seed: u64) -> Options {
     // for the end of a run; and a 429 without a reason costs the run less than its two seconds.
     .with("send_worker.request_timeout", "\"5s\"")
     .with("send_worker.throttled_rest", "\"200ms\"")
+}
+
+/// Messages that the twins have taken.
+fn taken(scene: &Scene) -> u64 {
+    let all = scene.organizations.iter();
+    all.map(|it| it.twin().audit_summary().totals.accepted)
+        .sum()
 }
 
 async fn play(
@@ -159,51 +181,59 @@ async fn play(
         .enumerate()
     {
         let people = people::numbers(first..arguments.recipients.min(first + BATCH));
-        scene
-            .mail("spring", &format!("spring-{}", number + 1), &people)
-            .await?;
+        let id = format!("spring-{}", number + 1);
+        scene.mail_all("spring", &id, &people).await?;
     }
     println!(
-        "balance: {} recipients handed over after {:.1} s",
+        "balance: {} times {} recipients handed over after {:.1} s",
+        scene.organizations.len(),
         arguments.recipients,
         started.elapsed().as_secs_f64()
     );
     let allowed = disturb(arguments, scene, dice).await?;
     scene
-        .settle(Duration::from_secs(900))
+        .settle(Duration::from_secs(1_800))
         .await
         .context("the distribution")?;
     let took = started.elapsed();
-    let sent = scene.twin().audit_summary().totals.accepted;
+    let sent = taken(scene);
 
     // Who has opted out by now is written to once more, among others: none of them may be texted.
-    let stopped: Vec<String> = {
-        let stops = scene.twin().audit().stops;
-        stops.into_iter().map(|stop| stop.recipient).collect()
-    };
-    let others = people::numbers(arguments.recipients..arguments.recipients + 500);
-    let mut reminded = stopped.clone();
-    reminded.extend(others);
-    dice.shuffle(&mut reminded);
-    scene.mail("reminder", "reminder-1", &reminded).await?;
-    let before = scene.api().counts("spring").await?;
+    let mut stopped = Vec::new();
+    for at in 0..scene.organizations.len() {
+        let organization = &scene.organizations[at];
+        let stops = organization.twin().audit().stops;
+        let mut reminded: Vec<String> = stops.into_iter().map(|stop| stop.recipient).collect();
+        stopped.push(reminded.len() as u64);
+        reminded.extend(people::numbers(
+            arguments.recipients..arguments.recipients + OTHERS,
+        ));
+        dice.shuffle(&mut reminded);
+        let json = organization.batch("reminder", "reminder-1", &reminded);
+        scene.hand_over(at, &json).await?;
+    }
     scene
-        .settle(Duration::from_secs(300))
+        .settle(Duration::from_secs(600))
         .await
         .context("the reminder")?;
-    let reminder = scene.api().counts("reminder").await?;
 
-    let verdict = check(&scene.history(allowed).await?);
-    println!("{verdict}");
-    let suppressed = reminder.get("suppressed").copied().unwrap_or_default();
-    println!(
-        "  reminder to {} who opted out and 500 others: {suppressed} suppressed",
-        stopped.len()
-    );
-    let after = scene.api().counts("spring").await?;
-    if before != after {
-        println!("  note: the distribution moved after it had settled: {before:?}, then {after:?}");
+    let mut balanced = true;
+    let verdicts = scene.all_books(allowed).await?;
+    for (at, (provider, verdict)) in verdicts.iter().enumerate() {
+        println!("\n{provider}\n{verdict}");
+        let reminder = scene.organizations[at].api.counts("reminder").await?;
+        let suppressed = reminder.get("suppressed").copied().unwrap_or_default();
+        println!(
+            "  reminder to {} who opted out and {OTHERS} others: {suppressed} suppressed",
+            stopped[at]
+        );
+        let exact = suppressed == stopped[at];
+        if !exact {
+            println!("  THE REMINDER: not exactly those who opted out were suppressed");
+        }
+        balanced &= exact && verdict.balanced();
     }
+    println!("\n{}", summary(&verdicts));
     println!("  allowed: {allowed:?}");
     println!(
         "  {sent} messages taken in {:.1} s, from hand-over to the last receipt settled: {:.0} messages/s",
@@ -214,11 +244,47 @@ async fn play(
     for leak in &leaks {
         println!("  LEAK: {leak}");
     }
-    let exact = suppressed == stopped.len() as u64;
-    if !exact {
-        println!("  THE REMINDER: not exactly those who opted out were suppressed");
+    Ok(balanced && leaks.is_empty())
+}
+
+/// A row for each provider.
+fn summary(verdicts: &[(&'static str, Verdict)]) -> String {
+    const COLUMNS: [(&str, &str); 14] = [
+        ("rows", "attempted: rows of those"),
+        ("ledger", "acknowledged: rows in the ledger"),
+        ("asked", "twin: requests"),
+        ("taken", "twin: messages taken"),
+        ("repeat", "twin: repeated, recognised"),
+        ("429", "twin: throttled (429)"),
+        ("delivrd", "ledger: delivered"),
+        ("undeliv", "ledger: undelivered"),
+        ("failed", "ledger: failed"),
+        ("reject", "ledger: rejected"),
+        ("supprs", "suppressed in the ledger"),
+        ("doubt", "in doubt: all"),
+        ("receipts", "twin: receipts taken by the ingress"),
+        ("replies", "distinct replies heard"),
+    ];
+    const FORBIDDEN: [&str; 3] = ["lost", "doubled", "late"];
+    let mut text = format!("  {:<14}", "provider");
+    let names = COLUMNS.iter().map(|(name, _)| *name);
+    for name in names.chain(FORBIDDEN) {
+        text.push_str(&format!("{name:>9}"));
     }
-    Ok(verdict.balanced() && exact && leaks.is_empty())
+    for (provider, verdict) in verdicts {
+        text.push_str(&format!("\n  {provider:<14}"));
+        let figures = COLUMNS.iter().map(|(_, figure)| verdict.figure(figure));
+        let forbidden = FORBIDDEN.iter().map(|class| verdict.count_of(class));
+        for count in figures.chain(forbidden) {
+            text.push_str(&format!("{count:>9}"));
+        }
+        text.push_str(if verdict.balanced() {
+            "  balanced"
+        } else {
+            "  NOT BALANCED"
+        });
+    }
+    text
 }
 
 /// Kills and early opt-outs, at seeded points of the run's progress. What they allow the books to show.
@@ -227,9 +293,15 @@ async fn disturb(
     scene: &mut Scene,
     dice: &mut fastrand::Rng,
 ) -> anyhow::Result<Allowed> {
-    /// `send_worker.requests_in_flight_max`, the claims that a kill can cut off.
+    /// `send_worker.requests_in_flight_max`.
     const IN_FLIGHT_MAX: u64 = 100;
-    let total = u64::from(arguments.recipients);
+    // Where a request holds many messages, a kill can cut off the claims of all of them.
+    let cut_off = match scene.organizations.as_slice() {
+        [only] if only.provider() == "twilio-sms" => IN_FLIGHT_MAX,
+        _ => u64::from(arguments.recipients),
+    };
+    let organizations = scene.organizations.len();
+    let total = u64::from(arguments.recipients) * organizations as u64;
     let mut acts: BTreeMap<(u64, u64), Act> = BTreeMap::new();
     let at = |from: f64, to: f64, dice: &mut fastrand::Rng| {
         let point = from + (to - from) * dice.f64();
@@ -251,13 +323,14 @@ async fn disturb(
     // The last tenth of the people, so that most of them have not had their turn yet.
     for _ in 0..arguments.early_stops {
         let person = arguments.recipients - 1 - dice.u32(..arguments.recipients / 10);
-        acts.insert(at(0.05, 0.8, dice), Act::Stop(person));
+        let organization = dice.usize(..organizations);
+        acts.insert(at(0.05, 0.8, dice), Act::Stop(organization, person));
     }
     let mut allowed = Allowed::default();
     for ((point, _), act) in acts {
         let what = format!("{point} messages taken, for {act:?}");
         wait::until(&what, Duration::from_secs(300), async || {
-            (scene.twin().audit_summary().totals.accepted >= point).then_some(())
+            (taken(scene) >= point).then_some(())
         })
         .await?;
         match act {
@@ -269,17 +342,15 @@ async fn disturb(
                     away.as_secs_f64()
                 );
                 match service {
-                    Service::SendWorker => allowed.claims_cut_off += IN_FLIGHT_MAX,
+                    Service::SendWorker => allowed.claims_cut_off += cut_off,
                     // Opt-outs wait for both of them; the worker learns of one by its next claim.
                     Service::Ingress | Service::ReplyRouter => allowed.late += away,
                     _ => {}
                 }
             }
-            Act::Stop(person) => {
-                let said = scene
-                    .twin()
-                    .send_inbound(&people::number(person), SENDER, "STOP")
-                    .await;
+            Act::Stop(organization, person) => {
+                let organization = &scene.organizations[organization];
+                let said = organization.hears(&people::number(person), "STOP").await;
                 // While the ingress restarts nobody may answer; then nothing was promised either.
                 if let Err(error) = said {
                     println!("balance: a STOP was not taken: {error:#}");

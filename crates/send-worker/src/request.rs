@@ -398,10 +398,11 @@ impl Request<'_> {
 }
 
 impl Shared {
-    fn count(&self, slug: &str, outcomes: &[SubmitOutcome]) {
+    fn count(&self, slug: &'static str, outcomes: &[SubmitOutcome]) {
         for outcome in outcomes {
             let labels = [slug, outcome.class.as_str()];
             self.metrics.submits.with_label_values(&labels).inc();
+            self.metrics.codes.count(slug, outcome);
         }
     }
 }

@@ -39,6 +39,7 @@ mod running;
 mod segments;
 mod server;
 mod settings;
+mod sinch;
 mod twilio;
 mod webhook;
 
@@ -49,6 +50,7 @@ pub use delivery::Waiting;
 pub use report::{AuditEntry, AuditReport, InboundTotals, PostTotals, Second, StopRecord, Totals};
 pub use running::RunningTwin;
 pub use settings::{AccountLimits, CountedIn, TwinAccount, TwinSettings};
+pub use sinch::{SinchAccount, SinchConsent, SinchRegion, SinchTwin};
 pub use twilio::{SharedKey, SharedKeyAlgorithm, TwilioAccount, TwilioTwin};
 
 /// Takes a lock whose holder may have panicked. Every critical section here leaves its data whole, and a test that

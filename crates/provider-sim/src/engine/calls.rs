@@ -1,7 +1,7 @@
 //! The way of an API call from arrival to answer: booked, limited, disturbed, decided, delayed.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::response::Response;
 
@@ -205,6 +205,17 @@ impl<P: Provider> Call<'_, P> {
     /// Takes message `index` of the request: it is stored and counted, its receipts and perhaps a reply are planned. `None`
     /// for an entry that named no recipient, which only a refusal fits.
     pub fn take(&mut self, index: usize, new: NewMessage<P::Details>) -> Option<View<P::Details>> {
+        self.take_later(index, new, Duration::ZERO)
+    }
+
+    /// As [`Call::take`], for a message that waits so long in a queue of the provider before its way begins. The validity
+    /// counts from then on.
+    pub fn take_later(
+        &mut self,
+        index: usize,
+        new: NewMessage<P::Details>,
+        held: Duration,
+    ) -> Option<View<P::Details>> {
         let entry = self.entries.get_mut(index).filter(|entry| !entry.decided)?;
         let arrival = entry.arrival?;
         entry.decided = true;
@@ -244,7 +255,7 @@ impl<P: Provider> Call<'_, P> {
             reference: &reference,
             turn: 0,
         };
-        let now = Instant::now();
+        let now = Instant::now() + held;
         let behaviour = engine.stage.behaviour.get();
         let plan = plan::plan(&behaviour, subject, way, P::codes);
         for (after, step) in plan.steps {
@@ -283,6 +294,14 @@ impl<P: Provider> Call<'_, P> {
         self.count_refused(code, count);
     }
 
+    /// Books every message of the request that is not decided yet as answered with "too many", for limits that only the
+    /// provider knows.
+    pub fn throttle_all(&mut self) {
+        let count = self.decide_all();
+        let audit = &self.engine.stage.audit;
+        audit.count(|totals| totals.throttled += count);
+    }
+
     /// Recognises message `index` as one that was taken before; it is not sent again.
     pub fn repeated(&mut self, index: usize) {
         if self.decide(index) {
@@ -298,11 +317,7 @@ impl<P: Provider> Call<'_, P> {
     }
 
     fn throttle(&mut self) -> Result<Response, Fault> {
-        let count = self.decide_all();
-        self.engine
-            .stage
-            .audit
-            .count(|totals| totals.throttled += count);
+        self.throttle_all();
         Err(Fault::Throttle)
     }
 

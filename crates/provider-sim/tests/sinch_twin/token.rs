@@ -95,12 +95,12 @@ async fn the_endpoint_gives_thirty_at_once_and_then_no_more_without_saying_when(
 #[tokio::test]
 async fn a_token_that_is_over_is_refused_with_the_word_and_a_new_one_lets_in() {
     let account = SinchAccount {
-        token_ends_after: Some(Duration::from_millis(300)),
+        token_ends_after: Some(Duration::from_secs(1)),
         ..account()
     };
     let mut world = World::with(account, quick()).await;
     assert_eq!(world.send(PERSON, "t-1").await.0, 200);
-    tokio::time::sleep(Duration::from_millis(350)).await;
+    tokio::time::sleep(Duration::from_millis(1_050)).await;
     let send = async |token: &str| {
         let request = client().post(world.url("messages:send")).bearer_auth(token);
         let request = request.header("content-type", "application/json");

@@ -155,7 +155,7 @@ impl Groups {
                 tracing::warn!(provider = slug, %organization, "inbound callback put with the dead letters: {why}");
                 Reason::Malformed
             })?;
-        let (mut unusable, mut forward) = (None, false);
+        let (mut unusable, mut forward) = (None, Vec::new());
         for (position, reading) in (0..).zip(readings) {
             if !taken.is_pending(position) {
                 continue;
@@ -164,7 +164,7 @@ impl Groups {
                 Reading::Inbound(inbound) => (inbound.from.clone(), What::Wrote(provider, inbound)),
                 Reading::OptOut(signal) => (signal.number.e164(), What::Signal(signal)),
                 Reading::Receipt(_) => {
-                    forward = true;
+                    forward.push(position);
                     continue;
                 }
                 Reading::Unrecognised { .. } => {
@@ -180,8 +180,8 @@ impl Groups {
                 what,
             });
         }
-        if forward {
-            kept.forward(taken)?;
+        if !forward.is_empty() {
+            kept.forward(taken, forward)?;
             self.metrics.forwarded.inc();
         }
         unusable.map_or(Ok(()), Err)

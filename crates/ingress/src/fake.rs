@@ -71,6 +71,10 @@ impl Provider for Fake {
         unreachable!("the ingress sends nothing")
     }
 
+    fn goes_alone(&self, _message: &MtMessage<'_>) -> bool {
+        false
+    }
+
     fn build_request(
         &self,
         _connection: &Connection,

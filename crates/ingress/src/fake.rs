@@ -26,6 +26,7 @@ pub(crate) static FAKE: Fake = Fake {
         repeat_is_safe: false,
         status_look_up: false,
         lifts_opt_outs: false,
+        opted_out_towards: providers::OptOutScope::Sender,
         answers_keywords: false,
         segments_per_second: 1.0,
         callback_methods: &["GET", "POST"],

@@ -140,6 +140,10 @@ fn read_one(
                 let labels = [slug, receipt.status.as_str()];
                 metrics.receipts.with_label_values(&labels).inc();
                 faults += u32::from(receipt.account_fault);
+                if receipt.about_repetition {
+                    about = None;
+                    continue;
+                }
                 let told = Told::new(index, position, receipt, provider.capabilities());
                 if told.reference.is_none() && told.sought().is_none() {
                     spoil(Reason::NoReference, position);
@@ -213,6 +217,7 @@ mod tests {
             part: None,
             parts: None,
             account_fault: false,
+            about_repetition: false,
         }
     }
 

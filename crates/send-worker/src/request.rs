@@ -15,7 +15,7 @@ use message::{
 };
 use providers::{
     Answer, Hint, MtMessage, RejectReason, Submission, SubmitClass, SubmitMode, SubmitOutcome,
-    Unsendable,
+    Unsendable, check_message,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -125,9 +125,7 @@ impl Request<'_> {
             };
             let refused = match text {
                 Err(_) => Some((RejectReason::Other, "missing_field")),
-                Ok(_) => open
-                    .provider
-                    .check_message(&open.connection, &message)
+                Ok(_) => check_message(open.provider, &open.connection, &message)
                     .err()
                     .map(|refusal| (refusal.reason, refusal.code)),
             };

@@ -109,28 +109,22 @@ impl Api {
         self.call(method, path, &query, body).await
     }
 
-    /// Adds a Twilio account at `base_url`; its id.
+    /// Adds a connection; its id.
     ///
     /// # Errors
     /// If it is refused.
     pub async fn add_connection(
         &self,
-        account: &provider_sim::TwilioAccount,
-        sender: &str,
-        base_url: &str,
+        connection: &provider_sim::customers::ConnectionForm,
         segments_per_second: f64,
     ) -> anyhow::Result<String> {
         let body = json!({
             "organization_id": self.organization,
-            "provider": "twilio-sms",
+            "provider": connection.provider,
             "name": "the twin",
-            "sender": sender,
+            "sender": connection.sender,
             "segments_per_second": segments_per_second,
-            "fields": {
-                "account_sid": account.account_sid,
-                "auth_token": account.auth_token,
-                "base_url": base_url,
-            },
+            "fields": connection.fields,
         });
         let body = serde_json::to_vec(&body).context("write a connection")?;
         let answer = self
@@ -142,6 +136,16 @@ impl Api {
             .as_str()
             .context("a connection without an id")?;
         Ok(id.to_owned())
+    }
+
+    /// Removes a connection.
+    ///
+    /// # Errors
+    /// If there is no answer, or an error.
+    pub async fn remove_connection(&self, id: &str) -> anyhow::Result<Value> {
+        let path = format!("/connections/{id}");
+        let answer = self.about(Method::DELETE, &path).await?;
+        answer.success().context("remove a connection")
     }
 
     /// `POST /v1/batches`.

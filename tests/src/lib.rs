@@ -7,12 +7,14 @@
 //! - [`proxy`]: a TCP proxy that can be cut, stalled and healed;
 //! - [`scheduler`]: what a distribution scheduler does over AMQP, and the events it hears;
 //! - [`api`]: the control API's client;
+//! - [`organization`]: an account at a provider's twin, its connection, its mailings;
 //! - [`scene`]: all of that put together, ready for a mailing;
 //! - [`checker`]: the history checker, pure functions over what all witnesses say.
 
 pub mod api;
 pub mod checker;
 pub mod fleet;
+pub mod organization;
 pub mod people;
 pub mod process;
 pub mod proxy;

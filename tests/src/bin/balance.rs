@@ -174,11 +174,11 @@ async fn play(
         .await
         .context("the distribution")?;
     let took = started.elapsed();
-    let sent = scene.twin.audit_summary().totals.accepted;
+    let sent = scene.twin().audit_summary().totals.accepted;
 
     // Who has opted out by now is written to once more, among others: none of them may be texted.
     let stopped: Vec<String> = {
-        let stops = scene.twin.audit().stops;
+        let stops = scene.twin().audit().stops;
         stops.into_iter().map(|stop| stop.recipient).collect()
     };
     let others = people::numbers(arguments.recipients..arguments.recipients + 500);
@@ -186,12 +186,12 @@ async fn play(
     reminded.extend(others);
     dice.shuffle(&mut reminded);
     scene.mail("reminder", "reminder-1", &reminded).await?;
-    let before = scene.api.counts("spring").await?;
+    let before = scene.api().counts("spring").await?;
     scene
         .settle(Duration::from_secs(300))
         .await
         .context("the reminder")?;
-    let reminder = scene.api.counts("reminder").await?;
+    let reminder = scene.api().counts("reminder").await?;
 
     let verdict = check(&scene.history(allowed).await?);
     println!("{verdict}");
@@ -200,7 +200,7 @@ async fn play(
         "  reminder to {} who opted out and 500 others: {suppressed} suppressed",
         stopped.len()
     );
-    let after = scene.api.counts("spring").await?;
+    let after = scene.api().counts("spring").await?;
     if before != after {
         println!("  note: the distribution moved after it had settled: {before:?}, then {after:?}");
     }
@@ -257,7 +257,7 @@ async fn disturb(
     for ((point, _), act) in acts {
         let what = format!("{point} messages taken, for {act:?}");
         wait::until(&what, Duration::from_secs(300), async || {
-            (scene.twin.audit_summary().totals.accepted >= point).then_some(())
+            (scene.twin().audit_summary().totals.accepted >= point).then_some(())
         })
         .await?;
         match act {
@@ -277,7 +277,7 @@ async fn disturb(
             }
             Act::Stop(person) => {
                 let said = scene
-                    .twin
+                    .twin()
                     .send_inbound(&people::number(person), SENDER, "STOP")
                     .await;
                 // While the ingress restarts nobody may answer; then nothing was promised either.

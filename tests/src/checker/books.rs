@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use provider_sim::AuditEntry;
 use serde_json::Value;
 
-use super::{History, LedgerRow, Verdict};
+use super::{History, LedgerRow, Verdict, words};
 
 /// States that no message may be left in once a run has settled.
 const UNDER_WAY: [&str; 2] = ["queued", "sending"];
@@ -25,6 +25,7 @@ const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
 
 /// One attempted message, with everything that is known about it.
 struct Attempted<'h> {
+    provider: &'h str,
     reference: String,
     distribution: &'h str,
     /// `None`: intake must refuse it.
@@ -47,14 +48,16 @@ impl Attempted<'_> {
         self.twin.map_or(0, |entry| entry.requests)
     }
 
-    /// The state that the twin's last receipt told.
+    /// The provider's word for where the message is.
     fn told_by_twin(&self) -> &str {
-        let status = self.twin.and_then(|entry| entry.status.as_deref());
-        match status {
-            // Before its first receipt a message is `queued` or `accepted` there, `accepted` here.
-            Some("queued" | "accepted" | "sending") => "accepted",
-            status => status.unwrap_or_default(),
-        }
+        self.twin
+            .and_then(|entry| entry.status.as_deref())
+            .unwrap_or_default()
+    }
+
+    /// The states that this word can mean.
+    fn meanings(&self) -> &'static [&'static str] {
+        words::meanings(self.provider, self.told_by_twin())
     }
 }
 
@@ -93,6 +96,7 @@ fn attempted(history: &History) -> Vec<Attempted<'_>> {
         for (row, recipient) in batch.recipients.iter().enumerate() {
             let reference = batch.reference(row);
             all.push(Attempted {
+                provider: history.provider,
                 distribution: &batch.distribution,
                 recipient: recipient.as_deref(),
                 confirmed: batch.confirmed,
@@ -196,12 +200,13 @@ fn twin_against_ledger(history: &History, ours: &[Attempted<'_>], verdict: &mut 
     let refused: u64 = totals.refused.values().sum();
     verdict.tell("twin: requests", totals.requests);
     verdict.compare(
-        "twin: taken + refused + throttled + cut short",
-        totals.accepted + refused + totals.throttled + totals.ambiguous_not_taken,
+        "twin: taken + refused + repeated + throttled + cut short",
+        totals.accepted + refused + totals.repeated + totals.throttled + totals.ambiguous_not_taken,
         "its requests",
         totals.requests,
     );
     verdict.tell("twin: refused with a code", refused);
+    verdict.tell("twin: repeated, recognised", totals.repeated);
     verdict.tell("twin: throttled (429)", totals.throttled);
     verdict.tell("twin: taken, answered 5xx or reset", totals.ambiguous_taken);
     verdict.tell(
@@ -255,17 +260,17 @@ fn twin_against_ledger(history: &History, ours: &[Attempted<'_>], verdict: &mut 
     let mut statuses: BTreeSet<&str> = ours.iter().map(Attempted::told_by_twin).collect();
     statuses.remove("");
     let behind = |m: &Attempted<'_>| {
-        m.taken() > 0 && m.ledger.is_some() && !says_the_same(m.state(), m.told_by_twin())
+        m.taken() > 0 && m.ledger.is_some() && !m.meanings().contains(&m.state())
     };
     for status in statuses {
         verdict.compare(
             format!("taken by the twin, {status} there"),
             count(ours, |m| m.taken() > 0 && m.told_by_twin() == status),
-            format!("{status} in the ledger or receipt given up"),
+            format!("the same in the ledger or receipt given up"),
             count(ours, |m| {
                 m.taken() > 0
                     && m.told_by_twin() == status
-                    && (!behind(m) || (given_up > 0 && is_before(m.state(), status)))
+                    && (!behind(m) || (given_up > 0 && is_before(m)))
             }),
         );
     }
@@ -292,7 +297,8 @@ fn twin_against_ledger(history: &History, ours: &[Attempted<'_>], verdict: &mut 
         "unexpected",
         "the ledger says that a message never left, and the provider took it",
         names(ours, |m| {
-            (NEVER_HANDED_OVER.contains(&m.state()) || m.state() == "rejected") && m.taken() > 0
+            let refused = m.state() == "rejected" && !m.meanings().contains(&"rejected");
+            (NEVER_HANDED_OVER.contains(&m.state()) || refused) && m.taken() > 0
         }),
     );
     // Over the entries, not the rows: one name under two recipients is two entries.
@@ -322,15 +328,11 @@ fn never_taken(message: &Attempted<'_>) -> bool {
     message.state() == "failed" && code.starts_with(ATTEMPTS_EXHAUSTED)
 }
 
-fn says_the_same(ledger: &str, twin: &str) -> bool {
-    ledger == twin
-}
-
 /// Whether the ledger only lacks a receipt: it may stand where a message waits for one.
-fn is_before(ledger: &str, twin: &str) -> bool {
-    match ledger {
+fn is_before(message: &Attempted<'_>) -> bool {
+    match message.state() {
         "in_doubt" | "accepted" => true,
-        "sent" => twin != "accepted",
+        "sent" => !message.meanings().contains(&"accepted"),
         _ => false,
     }
 }
@@ -402,7 +404,13 @@ fn in_doubt(history: &History, ours: &[Attempted<'_>], verdict: &mut Verdict) {
     // nobody may try again. Beyond that only what a kill cut off after its request had arrived: then
     // the twin answered plainly (a refusal, a 429), and nobody was there to hear.
     let ambiguous = history.twin.totals.ambiguous_not_taken;
-    if history.allowed.claims_cut_off == 0 {
+    if words::repeats_are_recognised(history.provider) {
+        verdict.forbid(
+            "in doubt",
+            "a doubt was not settled by asking again",
+            names(ours, |m| doubt(m) && not_taken(m)),
+        );
+    } else if history.allowed.claims_cut_off == 0 {
         verdict.compare(
             "in doubt: with a request",
             explained,

@@ -10,6 +10,7 @@ mod books;
 mod report;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -83,6 +84,8 @@ pub struct LedgerRow {
 /// What every witness says once a run has settled.
 #[derive(Clone, Debug, Default)]
 pub struct History {
+    /// The provider's slug: the twin speaks its words.
+    pub provider: &'static str,
     /// Everything that was handed over, each batch once however often it was published.
     pub batches: Vec<HandedOver>,
     /// The twin's audit, entries included.

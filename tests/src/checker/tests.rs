@@ -18,7 +18,10 @@ fn settled() -> History {
         9 => "suppressed",
         _ => "delivered",
     };
-    let mut history = History::default();
+    let mut history = History {
+        provider: "twilio-sms",
+        ..History::default()
+    };
     let mut twin = AuditReport::default();
     for (row, number) in numbers.iter().enumerate() {
         let reference = batch.reference(row);

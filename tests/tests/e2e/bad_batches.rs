@@ -133,7 +133,7 @@ async fn a_batch_of_more_than_ten_megabytes_is_refused_before_it_is_read() {
     scene.scheduler.hand_over(&json).await.expect("confirmed");
     refused(&scene, "too_large").await;
     // Over HTTP the caller hears it at once.
-    let answer = scene.api.post_batch(&json).await;
+    let answer = scene.api().post_batch(&json).await;
     assert_eq!(answer.expect("an answer").status, 413);
     a_good_one_still_goes_out(&mut scene).await;
 }
@@ -152,7 +152,7 @@ async fn a_hundred_thousand_bad_rows_are_each_named_and_too_many_at_once_refused
     })
     .await
     .expect("all are named");
-    let counts = scene.api.counts("bad").await.expect("counts");
+    let counts = scene.api().counts("bad").await.expect("counts");
     assert_eq!(counts.get("invalid").copied(), Some(100_000), "{counts:?}");
     let depth = scene
         .scheduler

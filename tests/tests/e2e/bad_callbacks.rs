@@ -16,7 +16,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 async fn forged_and_unsigned_receipts_and_replies_are_refused_and_change_nothing() {
     let mut scene = open!(Options::default().with("log.filter", "\"debug\""));
     scene
-        .twin
+        .twin()
         .behaviour()
         .change(|twin| twin.signature = SignatureVariant::Forged)
         .expect("valid");
@@ -29,24 +29,24 @@ async fn forged_and_unsigned_receipts_and_replies_are_refused_and_change_nothing
         "all forged receipts are refused",
         wait::PATIENCE,
         async || {
-            let totals = scene.twin.audit_summary().totals;
+            let totals = scene.twin().audit_summary().totals;
             (totals.callbacks.failed.get("403") == Some(&40)).then_some(())
         },
     )
     .await
-    .unwrap_or_else(|error| panic!("{error:#}: {:?}", scene.twin.audit_summary().totals));
+    .unwrap_or_else(|error| panic!("{error:#}: {:?}", scene.twin().audit_summary().totals));
     let person = people::number(3);
-    let forged = scene.twin.send_inbound(&person, SENDER, "STOP").await;
+    let forged = scene.twin().send_inbound(&person, SENDER, "STOP").await;
     assert_eq!(forged.expect("an answer"), 403);
     scene
-        .twin
+        .twin()
         .behaviour()
         .change(|twin| twin.signature = SignatureVariant::Missing)
         .expect("valid");
-    let unsigned = scene.twin.send_inbound(&person, SENDER, "STOP").await;
+    let unsigned = scene.twin().send_inbound(&person, SENDER, "STOP").await;
     assert_eq!(unsigned.expect("an answer"), 403);
 
-    let counts = scene.api.counts("spring").await.expect("counts");
+    let counts = scene.api().counts("spring").await.expect("counts");
     assert_eq!(
         counts.get("accepted"),
         Some(&20),
@@ -55,11 +55,11 @@ async fn forged_and_unsigned_receipts_and_replies_are_refused_and_change_nothing
     assert!(scene.replies.is_empty());
     // The forged STOP stopped nobody.
     scene
-        .twin
+        .twin()
         .behaviour()
         .change(|twin| twin.signature = SignatureVariant::default())
         .expect("valid");
-    scene.twin.reset();
+    scene.twin().reset();
     scene
         .mail("autumn", "autumn-1", &people)
         .await
@@ -68,7 +68,7 @@ async fn forged_and_unsigned_receipts_and_replies_are_refused_and_change_nothing
         "the next mailing is delivered to all",
         wait::PATIENCE,
         async || {
-            let counts = scene.api.counts("autumn").await.ok()?;
+            let counts = scene.api().counts("autumn").await.ok()?;
             (counts.get("delivered") == Some(&20)).then_some(())
         },
     )

@@ -123,7 +123,7 @@ async fn a_stop_during_a_running_mailing_is_heeded_for_everybody_who_has_not_had
     taken(&scene, 50).await;
     for person in (700..800).step_by(5) {
         let status = scene
-            .twin
+            .twin()
             .send_inbound(&people::number(person), SENDER, "STOP")
             .await;
         assert_eq!(status.expect("the ingress answers"), 200);
@@ -145,7 +145,11 @@ async fn a_batch_handed_over_five_times_is_one_batch_whoever_hands_it_over() {
     for _ in 0..3 {
         scene.scheduler.hand_over(&json).await.expect("confirmed");
     }
-    let answer = scene.api.post_batch(&json).await.expect("the API answers");
+    let answer = scene
+        .api()
+        .post_batch(&json)
+        .await
+        .expect("the API answers");
     assert_eq!(answer.status, 202, "{answer:?}");
     scene.balance().await.expect("the books balance");
     // And once more when all is over.
@@ -231,7 +235,7 @@ async fn a_provider_that_is_away_is_tried_again_later_and_each_message_is_taken_
         .await
         .expect("confirmed");
     wait::until("everybody was tried once", wait::PATIENCE, async || {
-        let rows = scene.api.rows("spring").await.ok()?;
+        let rows = scene.api().rows("spring").await.ok()?;
         let tried = rows
             .iter()
             .filter(|row| row.state == "queued" && row.attempt >= 1);
@@ -239,7 +243,7 @@ async fn a_provider_that_is_away_is_tried_again_later_and_each_message_is_taken_
     })
     .await
     .expect("they wait in a retry tier");
-    assert_eq!(scene.twin.audit_summary().totals.requests, 0);
+    assert_eq!(scene.twin().audit_summary().totals.requests, 0);
     let provider = |line| {
         scene
             .lines
@@ -251,7 +255,7 @@ async fn a_provider_that_is_away_is_tried_again_later_and_each_message_is_taken_
     provider(Line::Healthy);
     let verdict = scene.balance().await.expect("the books balance");
     assert_eq!(verdict.figure("twin: requests"), 60);
-    let rows = scene.api.rows("spring").await.expect("the API answers");
+    let rows = scene.api().rows("spring").await.expect("the API answers");
     assert!(rows.iter().all(|row| row.attempt >= 2), "{rows:?}");
 }
 
@@ -268,6 +272,6 @@ async fn a_429_costs_no_attempt_and_the_message_goes_out_later() {
     let verdict = scene.balance().await.expect("the books balance");
     assert!(verdict.figure("twin: throttled (429)") > 0, "{verdict}");
     assert_eq!(verdict.figure("twin: messages taken"), 100);
-    let rows = scene.api.rows("spring").await.expect("the API answers");
+    let rows = scene.api().rows("spring").await.expect("the API answers");
     assert!(rows.iter().all(|row| row.attempt == 1), "{rows:?}");
 }

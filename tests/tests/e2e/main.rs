@@ -8,6 +8,7 @@ mod deaths;
 mod mailing;
 mod operators;
 mod outages;
+mod providers;
 
 /// A scene with everything up; ends the test, said once, where there are no services.
 macro_rules! open {
@@ -30,7 +31,7 @@ use smsfleet_tests::wait;
 pub(crate) async fn taken(scene: &Scene, messages: u64) {
     let what = format!("the twin has taken {messages} messages");
     wait::until(&what, wait::PATIENCE, async || {
-        (scene.twin.audit_summary().totals.accepted >= messages).then_some(())
+        (scene.twin().audit_summary().totals.accepted >= messages).then_some(())
     })
     .await
     .expect("the mailing goes on");

@@ -9,7 +9,7 @@ use smsfleet_tests::wait;
 use crate::{open, taken};
 
 fn requests(scene: &Scene) -> u64 {
-    scene.twin.audit_summary().totals.requests
+    scene.twin().audit_summary().totals.requests
 }
 
 /// Waits until no request has left for a while.
@@ -33,14 +33,14 @@ async fn a_paused_mailing_sends_nothing_and_a_resumed_one_sends_the_rest() {
         .await
         .expect("confirmed");
     taken(&scene, 100).await;
-    let paused = scene.api.decide("spring", "pause").await.expect("paused");
+    let paused = scene.api().decide("spring", "pause").await.expect("paused");
     assert_eq!(paused["state"], "paused", "{paused}");
     let at_rest = silence(&scene).await;
     assert!(at_rest < 900, "{at_rest} of 1,000 have left all the same");
     let queued = |counts: &std::collections::BTreeMap<String, u64>| {
         counts.get("queued").copied().unwrap_or_default()
     };
-    let counts = scene.api.counts("spring").await.expect("counts");
+    let counts = scene.api().counts("spring").await.expect("counts");
     assert_eq!(queued(&counts), 1_000 - at_rest, "{counts:?}");
 
     // Beside it another mailing goes on.
@@ -52,7 +52,11 @@ async fn a_paused_mailing_sends_nothing_and_a_resumed_one_sends_the_rest() {
     taken(&scene, at_rest + 50).await;
     assert_eq!(requests(&scene), at_rest + 50);
 
-    let resumed = scene.api.decide("spring", "resume").await.expect("resumed");
+    let resumed = scene
+        .api()
+        .decide("spring", "resume")
+        .await
+        .expect("resumed");
     assert_eq!(resumed["state"], "active", "{resumed}");
     let verdict = scene.balance().await.expect("the books balance");
     assert_eq!(verdict.figure("twin: messages taken"), 1_050);
@@ -70,7 +74,7 @@ async fn a_cancelled_mailing_says_exactly_how_many_will_not_be_sent() {
         .expect("confirmed");
     taken(&scene, 200).await;
     let cancelled = scene
-        .api
+        .api()
         .decide("spring", "cancel")
         .await
         .expect("cancelled");
@@ -96,6 +100,6 @@ async fn a_cancelled_mailing_says_exactly_how_many_will_not_be_sent() {
     let json = smsfleet_tests::scene::batch("spring", "spring-2", &later);
     scene.scheduler.hand_over(&json).await.expect("confirmed");
     crate::mailing::refused(&scene, "distribution_cancelled").await;
-    assert!(scene.api.decide("spring", "resume").await.is_err());
+    assert!(scene.api().decide("spring", "resume").await.is_err());
     assert_eq!(requests(&scene), sent);
 }

@@ -122,7 +122,7 @@ async fn while_redis_is_away_nothing_is_sent_and_afterwards_the_books_balance() 
     lines(&scene).redis.set(Line::Cut);
     all_miss(&scene, "redis").await;
     let silent = Duration::from_secs(2);
-    let requests = async || Some(scene.twin.audit_summary().totals.requests);
+    let requests = async || Some(scene.twin().audit_summary().totals.requests);
     let sent = wait::until_calm("nothing is sent", silent, wait::PATIENCE, requests)
         .await
         .expect("the opt-out check fails closed");
@@ -142,7 +142,7 @@ async fn a_redis_that_hangs_stops_the_sending_and_nothing_is_sent_twice() {
     taken(&scene, 200).await;
     lines(&scene).redis.set(Line::Stalled);
     let silent = Duration::from_secs(2);
-    let requests = async || Some(scene.twin.audit_summary().totals.requests);
+    let requests = async || Some(scene.twin().audit_summary().totals.requests);
     let sent = wait::until_calm("nothing is sent", silent, wait::PATIENCE, requests)
         .await
         .expect("the opt-out check fails closed");

@@ -104,8 +104,12 @@ pub struct AuditEntry {
     pub requests: u32,
     /// Messages that were taken. More than one means a person was texted twice.
     pub accepted: u32,
-    /// Present status of the message last accepted.
+    /// Present status of the message last accepted, in the provider's word.
     pub status: Option<String>,
+    /// The same in a word that means the same at every twin: `accepted`, `queued`, `sent`, `delivered`, `undelivered`,
+    /// `failed`, `expired` or `rejected`.
+    #[serde(default)]
+    pub phase: Option<String>,
     /// Error code of that status.
     pub error_code: Option<String>,
 }

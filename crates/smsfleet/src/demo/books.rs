@@ -13,7 +13,7 @@ use ledger::{Counts, Row};
 use message::{BatchKey, MessageState, Msisdn, Reference};
 use provider_sim::{AuditEntry, AuditReport};
 
-use super::{check::Check, expect::Expected};
+use super::{check::Check, ends::same_end, expect::Expected};
 
 /// A batch as the ledger has it, and what was expected of it.
 #[derive(Debug, Clone)]
@@ -35,6 +35,7 @@ pub const STOP_WORKS_WITHIN_MILLIS: u64 = 1_000;
 /// under way: there the ledger may be behind the provider, and never ahead of it.
 #[must_use]
 pub fn examine(
+    provider: &str,
     batches: &[BatchBooks],
     audit: &AuditReport,
     replies_heard: u64,
@@ -49,7 +50,7 @@ pub fn examine(
         nobody_twice(batches, audit, &twin),
         nothing_missing(batches, &twin),
         nothing_extra(batches, audit),
-        same_ends(batches, &twin, finished),
+        same_ends(provider, batches, &twin, finished),
         stops(audit),
         replies(audit, replies_heard, finished),
     ]
@@ -236,7 +237,7 @@ fn nothing_extra(batches: &[BatchBooks], audit: &AuditReport) -> Check {
 }
 
 /// Who got which message, and how it ended, on both sides.
-fn same_ends(batches: &[BatchBooks], twin: &Twin<'_>, finished: bool) -> Check {
+fn same_ends(provider: &str, batches: &[BatchBooks], twin: &Twin<'_>, finished: bool) -> Check {
     let mut check =
         Check::new("every message the provider took has the same person and end in the ledger");
     for batch in batches {
@@ -245,7 +246,8 @@ fn same_ends(batches: &[BatchBooks], twin: &Twin<'_>, finished: bool) -> Check {
             let Some(entry) = twin.accepted(name) else {
                 continue;
             };
-            let end = entry.status.as_deref().unwrap_or_default();
+            let end = entry.phase.as_deref().unwrap_or_default();
+            let code = entry.error_code.as_deref().unwrap_or_default();
             let person = batch
                 .expected
                 .as_ref()
@@ -256,8 +258,12 @@ fn same_ends(batches: &[BatchBooks], twin: &Twin<'_>, finished: bool) -> Check {
                 None => true,
             };
             let behind = !finished && !row.state.is_terminal() && row.state != MessageState::Queued;
-            check.look(same_person && (behind || same_end(row.state, end)), || {
-                format!("{name}: {} here, {end} there", row.state)
+            let same = same_end(provider, row.state, entry);
+            check.look(same_person && (behind || same), || {
+                format!(
+                    "{name}: {} {} here, {end} {code} there",
+                    row.state, row.code
+                )
             });
         }
     }
@@ -318,27 +324,6 @@ fn was_taken(row: &Row) -> bool {
 
 /// How send-worker begins the code of a message that ran out of attempts.
 const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
-
-/// Whether the provider's status of a taken message is the ledger's.
-fn same_end(state: MessageState, there: &str) -> bool {
-    match there {
-        "delivered" => state == MessageState::Delivered,
-        "undelivered" => state == MessageState::Undelivered,
-        "failed" => matches!(state, MessageState::Failed | MessageState::Expired),
-        // Receipts still under way: the ledger may be behind, never ahead.
-        "sent" => matches!(
-            state,
-            MessageState::Sent
-                | MessageState::Accepted
-                | MessageState::InDoubt
-                | MessageState::Sending
-        ),
-        _ => matches!(
-            state,
-            MessageState::Accepted | MessageState::InDoubt | MessageState::Sending
-        ),
-    }
-}
 
 fn handed_over(batches: &[BatchBooks]) -> impl Iterator<Item = (&BatchBooks, &[Expected])> {
     batches

@@ -2,18 +2,19 @@
 //! directory service that listens for opt-outs.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bus::{Bus, Consumer, Topic};
 use message::{
+    OrganizationId,
     event::{Event, Keyword, ReplyEvent},
     opt_out::OptOutKind,
 };
 use serde::Serialize;
 
-/// What was heard so far.
+/// What was heard of an organisation's people so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Heard {
     /// Replies that are an opt-out.
@@ -50,7 +51,7 @@ pub struct Listener {
 /// What was heard, and under which names: news may be told twice and is the same news then.
 #[derive(Debug, Default)]
 struct Notes {
-    heard: Heard,
+    heard: HashMap<OrganizationId, Heard>,
     seen: HashSet<String>,
 }
 
@@ -67,11 +68,9 @@ impl Listener {
     }
 
     /// What was heard so far.
-    pub fn heard(&self) -> Heard {
-        self.notes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .heard
+    pub fn heard(&self, organization: &OrganizationId) -> Heard {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.heard.get(organization).copied().unwrap_or_default()
     }
 
     /// Whether nobody stopped listening: then the figures would lie.
@@ -98,7 +97,7 @@ impl Notes {
         if !self.seen.insert(reply.event_id) {
             return;
         }
-        let heard = &mut self.heard;
+        let heard = self.heard.entry(reply.organization_id).or_default();
         heard.matched += u64::from(reply.in_reply_to.is_some());
         match reply.keyword {
             Keyword::OptOut => heard.stop += 1,
@@ -113,9 +112,10 @@ impl Notes {
             return; // statuses are in the ledger, refusals too
         };
         if self.seen.insert(event.event_id) {
+            let heard = self.heard.entry(event.change.organization_id).or_default();
             match event.change.kind {
-                OptOutKind::OptOut => self.heard.opted_out += 1,
-                OptOutKind::OptIn => self.heard.opted_in += 1,
+                OptOutKind::OptOut => heard.opted_out += 1,
+                OptOutKind::OptIn => heard.opted_in += 1,
             }
         }
     }

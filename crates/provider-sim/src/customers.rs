@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::behaviour::TwinBehaviour;
 use crate::infobip::{InfobipAccount, InfobipTwin};
 use crate::link_mobility::{LinkMobilityAccount, LinkMobilityTwin};
 use crate::messagebird::{MessageBirdAccount, MessageBirdTwin};
 use crate::messagemedia::{MessageMediaAccount, MessageMediaTwin};
-use crate::running::RunningTwin;
+use crate::running::{RunningTwin, merge};
 use crate::settings::{AccountLimits, TwinAccount, TwinSettings};
 use crate::sinch::{SinchAccount, SinchTwin};
 use crate::twilio::{TwilioAccount, TwilioTwin};
@@ -59,7 +60,7 @@ pub struct ConnectionForm {
     pub provider: &'static str,
     /// Who the messages are from, as the provider's form wants it written.
     pub sender: String,
-    /// The same as people see it when they answer.
+    /// The same as the twin's people write it when they answer.
     pub number: String,
     /// The fields of the provider's form; those that name a host name the twin.
     pub fields: BTreeMap<String, String>,
@@ -78,6 +79,21 @@ pub async fn connect(
     customer: &Customer,
     behaviour: TwinBehaviour,
 ) -> anyhow::Result<Connected> {
+    connect_with(provider, listen, customer, behaviour, Map::new()).await
+}
+
+/// The same with settings of the account as they stand in a file, merged into what the customer has. The connection is made
+/// before that, so nothing here should be what the fleet has to know.
+///
+/// # Errors
+/// As [`connect`], or the account has no such setting.
+pub async fn connect_with(
+    provider: &str,
+    listen: SocketAddr,
+    customer: &Customer,
+    behaviour: TwinBehaviour,
+    special: Map<String, Value>,
+) -> anyhow::Result<Connected> {
     let slug = PROVIDERS
         .into_iter()
         .find(|known| *known == provider)
@@ -93,9 +109,13 @@ pub async fn connect(
         customer.webhook("status", slug),
         customer.webhook("message", slug),
     );
-    let senders = vec![SENDER.to_owned(), format!("+{SENDER}")];
-    let with_plus = format!("+{SENDER}");
-    let (twin, sender, fields) = match slug {
+    let plus = match slug {
+        "link-mobility" | "messagemedia" | "twilio-sms" => "+",
+        _ => "",
+    };
+    let number = format!("{plus}{SENDER}");
+    let senders = vec![number.clone()];
+    let (twin, fields) = match slug {
         "infobip-sms" => {
             let account = InfobipAccount {
                 senders,
@@ -113,11 +133,8 @@ pub async fn connect(
                 ("webhook_password", account.webhook_password.clone()),
             ];
             let fields = form(fields, ["test_base_url"]);
-            (
-                InfobipTwin::start(settings(listen, account, behaviour)).await?,
-                SENDER,
-                fields,
-            )
+            let settings = settings(listen, account, behaviour, special)?;
+            (InfobipTwin::start(settings).await?, fields)
         }
         "link-mobility" => {
             let account = LinkMobilityAccount {
@@ -139,11 +156,8 @@ pub async fn connect(
                 ("gate_id", account.gate_id.clone()),
             ];
             let fields = form(fields, ["base_url"]);
-            (
-                LinkMobilityTwin::start(settings(listen, account, behaviour)).await?,
-                with_plus.as_str(),
-                fields,
-            )
+            let settings = settings(listen, account, behaviour, special)?;
+            (LinkMobilityTwin::start(settings).await?, fields)
         }
         "messagebird" => {
             let account = MessageBirdAccount {
@@ -163,11 +177,8 @@ pub async fn connect(
                 ("signing_key", account.signing_key.clone()),
             ];
             let fields = form(fields, ["base_url"]);
-            (
-                MessageBirdTwin::start(settings(listen, account, behaviour)).await?,
-                SENDER,
-                fields,
-            )
+            let settings = settings(listen, account, behaviour, special)?;
+            (MessageBirdTwin::start(settings).await?, fields)
         }
         "messagemedia" => {
             let account = MessageMediaAccount {
@@ -186,22 +197,22 @@ pub async fn connect(
                 ("webhook_public_key", public_key),
             ];
             let fields = form(fields, ["base_url"]);
-            (
-                MessageMediaTwin::start(settings(listen, account, behaviour)).await?,
-                SENDER,
-                fields,
-            )
+            let settings = settings(listen, account, behaviour, special)?;
+            (MessageMediaTwin::start(settings).await?, fields)
         }
         "sinch" => {
             let account = SinchAccount {
-                client_id: format!("client-{}", customer.organization),
-                client_secret: format!("secret-{secret}"),
                 webhook_secret: format!("hook-{secret}"),
                 senders,
                 limits,
                 status_webhook: Some(status),
                 inbound_webhook: Some(message),
-                ..SinchAccount::default()
+                ..SinchAccount::new(
+                    "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9",
+                    "01HW9Z3K5N7Q2R4S6T8V0X1Y2Z",
+                    format!("client-{}", customer.organization),
+                    format!("secret-{secret}"),
+                )
             };
             let fields = [
                 ("client_id", account.client_id.clone()),
@@ -212,11 +223,8 @@ pub async fn connect(
                 ("webhook_secret", account.webhook_secret.clone()),
             ];
             let fields = form(fields, ["base_url", "batch_base_url", "auth_base_url"]);
-            (
-                SinchTwin::start(settings(listen, account, behaviour)).await?,
-                SENDER,
-                fields,
-            )
+            let settings = settings(listen, account, behaviour, special)?;
+            (SinchTwin::start(settings).await?, fields)
         }
         "twilio-sms" => {
             let account = TwilioAccount {
@@ -234,11 +242,8 @@ pub async fn connect(
                 ("auth_token", account.auth_token.clone()),
             ];
             let fields = form(fields, ["base_url"]);
-            (
-                TwilioTwin::start(settings(listen, account, behaviour)).await?,
-                with_plus.as_str(),
-                fields,
-            )
+            let settings = settings(listen, account, behaviour, special)?;
+            (TwilioTwin::start(settings).await?, fields)
         }
         "vonage-sms" => {
             let account = VonageAccount {
@@ -261,11 +266,8 @@ pub async fn connect(
                 fields,
                 ["base_url", "messages_base_url", "reports_base_url"],
             );
-            (
-                VonageTwin::start(settings(listen, account, behaviour)).await?,
-                SENDER,
-                fields,
-            )
+            let settings = settings(listen, account, behaviour, special)?;
+            (VonageTwin::start(settings).await?, fields)
         }
         other => bail!("no twin of {other:?}"),
     };
@@ -277,8 +279,8 @@ pub async fn connect(
     Ok(Connected {
         connection: ConnectionForm {
             provider: slug,
-            sender: sender.to_owned(),
-            number: with_plus.clone(),
+            sender: number.clone(),
+            number,
             fields,
         },
         twin,
@@ -321,13 +323,20 @@ impl Customer {
     }
 }
 
-fn settings<A>(listen: SocketAddr, account: A, behaviour: TwinBehaviour) -> TwinSettings<A> {
-    TwinSettings {
+fn settings<A: Serialize + DeserializeOwned>(
+    listen: SocketAddr,
+    account: A,
+    behaviour: TwinBehaviour,
+    special: Map<String, Value>,
+) -> anyhow::Result<TwinSettings<A>> {
+    let mut account = serde_json::to_value(account).context("write the account")?;
+    merge(&mut account, &Value::Object(special));
+    Ok(TwinSettings {
         listen,
-        accounts: vec![account],
+        accounts: vec![serde_json::from_value(account).context("read the account")?],
         behaviour,
         ..TwinSettings::default()
-    }
+    })
 }
 
 /// Fields of a form; those of `hosts` are the twin's address, which is not known yet.
@@ -341,4 +350,70 @@ fn form<const N: usize, const M: usize>(
     fields
         .chain(hosts.into_iter().map(|key| (key.to_owned(), None)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    fn customer(ingress: SocketAddr) -> Customer {
+        Customer {
+            organization: "ORG_1".to_owned(),
+            ingress_url: format!("http://{ingress}"),
+            secret: "0123456789abcdefABCDEF01".to_owned(),
+            limits: AccountLimits::default(),
+        }
+    }
+
+    /// A webhook that takes everything.
+    async fn ingress() -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind(ANYWHERE)
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let router = axum::Router::new().fallback(|| async { "thanks" });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
+    #[tokio::test]
+    async fn every_provider_has_an_account_for_a_customer_that_people_can_write_to() {
+        let customer = customer(ingress().await);
+        for provider in PROVIDERS {
+            let opened = connect(provider, ANYWHERE, &customer, TwinBehaviour::default()).await;
+            let opened = opened.unwrap_or_else(|error| panic!("{provider}: {error:#}"));
+            let form = &opened.connection;
+            assert_eq!(form.provider, provider);
+            let empty = form.fields.iter().find(|(_, value)| value.is_empty());
+            assert_eq!(empty, None, "{provider}");
+            let written = opened
+                .twin
+                .send_inbound("+33612345678", &form.number, "Hi")
+                .await;
+            let status = written.unwrap_or_else(|error| panic!("{provider}: {error:#}"));
+            assert_eq!(status, 200, "{provider}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_special_setting_must_be_one_of_the_account() {
+        let with = async |key: &str| {
+            let special = Map::from_iter([(key.to_owned(), Value::Bool(true))]);
+            let behaviour = TwinBehaviour::default();
+            connect_with(
+                "link-mobility",
+                ANYWHERE,
+                &customer(ANYWHERE),
+                behaviour,
+                special,
+            )
+            .await
+        };
+        assert!(with("refuses_whole_requests").await.is_ok());
+        assert!(with("refuses_hole_requests").await.is_err());
+    }
 }

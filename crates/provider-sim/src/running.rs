@@ -179,7 +179,8 @@ pub(crate) fn merge_behaviour(
     Ok(behaviour)
 }
 
-fn merge(target: &mut serde_json::Value, patch: &serde_json::Value) {
+/// RFC 7396.
+pub(crate) fn merge(target: &mut serde_json::Value, patch: &serde_json::Value) {
     use serde_json::Value::{Null, Object};
     let Object(patch) = patch else {
         *target = patch.clone();

@@ -1,6 +1,6 @@
-//! The vectors of `shared/providers/messagemedia.md`, section 8. Their private key is not published, so what the twin signs is
-//! checked against their signatures, and its own signatures with the same check. V3 is of SHA-224, which the twin
-//! does not sign with and its library does not verify; only its text is built.
+//! The vectors of `shared/providers/messagemedia.md`, section 8. Their private key is not published, so the text that the
+//! twin signs is checked against their signatures, and the twin's own signatures with the same check. V3 and N7 are left
+//! out: they are of SHA-224, with which the twin does not sign and its library does not verify.
 
 use aws_lc_rs::signature::{
     ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA512, RsaParameters,

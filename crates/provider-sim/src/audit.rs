@@ -41,6 +41,7 @@ pub(crate) struct Arrival {
 struct Entry {
     key: Key,
     requests: u32,
+    worst_late: Duration,
     accepted: u32,
     status: Option<Status>,
     error_code: Option<&'static str>,
@@ -98,12 +99,13 @@ impl Audit {
         let mut books = locked(&self.books);
         let books = &mut *books;
         books.totals.requests += 1;
+        let mut late = Duration::ZERO;
         if let Some(stop) = books
             .stops
             .get_mut(&(key.account, key.recipient))
             .filter(|s| !s.lifted)
         {
-            let late = now.duration_since(stop.acknowledged).unwrap_or_default();
+            late = now.duration_since(stop.acknowledged).unwrap_or_default();
             stop.requests_after += 1;
             stop.worst_late = stop.worst_late.max(late);
             books.totals.requests_after_stop += 1;
@@ -117,6 +119,7 @@ impl Audit {
                 books.entries.push(Entry {
                     key: key.clone(),
                     requests: 0,
+                    worst_late: Duration::ZERO,
                     accepted: 0,
                     status: None,
                     error_code: None,
@@ -128,6 +131,7 @@ impl Audit {
         let generation = books.generation;
         let attempt = books.entries.get_mut(index as usize).map_or(1, |entry| {
             entry.requests += 1;
+            entry.worst_late = entry.worst_late.max(late);
             entry.requests
         });
         Arrival {
@@ -278,6 +282,7 @@ impl Audit {
             recipient: format!("+{}", entry.key.recipient),
             reference: entry.key.reference.to_string(),
             requests: entry.requests,
+            worst_late_ms: milliseconds(entry.worst_late),
             accepted: entry.accepted,
             status: entry.status.map(|status| status.word.to_owned()),
             phase: entry.status.map(|status| status.phase.to_owned()),
@@ -394,6 +399,10 @@ mod tests {
         let report = audit.summary();
         assert_eq!(report.stops[0].requests_after, 2);
         assert_eq!(report.stops[0].worst_late_ms, 700);
+        let late: Vec<_> = (audit.entries(0, 9).iter())
+            .map(|entry| entry.worst_late_ms)
+            .collect();
+        assert_eq!(late, [0, 400, 0, 700, 0], "each under its own name");
         assert_eq!(
             (
                 report.totals.requests_after_stop,

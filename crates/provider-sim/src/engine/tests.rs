@@ -198,6 +198,7 @@ impl<const GROUPED: bool> Provider for Acme<GROUPED> {
         _: Keyword,
     ) -> KeywordEffect {
         KeywordEffect {
+            told_apart: false,
             scope: Some(String::new()),
             declared: false,
         }

@@ -8,7 +8,7 @@ use std::{
 
 use bus::{Bus, Consumer, Topic};
 use message::{
-    OrganizationId,
+    Msisdn, OrganizationId,
     event::{Event, Keyword, ReplyEvent},
     opt_out::OptOutKind,
 };
@@ -53,6 +53,8 @@ pub struct Listener {
 struct Notes {
     heard: HashMap<OrganizationId, Heard>,
     seen: HashSet<String>,
+    /// Who opted out or in: the same person may do so by a text and again by a provider's word.
+    changed: HashSet<(OrganizationId, Msisdn, bool)>,
 }
 
 impl Listener {
@@ -111,9 +113,12 @@ impl Notes {
         let Ok(Event::OptOut(event)) = serde_json::from_slice(body) else {
             return; // statuses are in the ledger, refusals too
         };
-        if self.seen.insert(event.event_id) {
-            let heard = self.heard.entry(event.change.organization_id).or_default();
-            match event.change.kind {
+        let change = event.change;
+        let is_out = change.kind == OptOutKind::OptOut;
+        let person = (change.organization_id.clone(), change.number, is_out);
+        if self.changed.insert(person) {
+            let heard = self.heard.entry(change.organization_id).or_default();
+            match change.kind {
                 OptOutKind::OptOut => heard.opted_out += 1,
                 OptOutKind::OptIn => heard.opted_in += 1,
             }

@@ -329,7 +329,7 @@ async fn silence(accounts: &[Account], bus: &dyn Bus, listener: &Listener) {
             waiting += bus.depth(queue).await.unwrap_or(1);
         }
         let quiet = accounts.iter().all(|account| {
-            let written = account.twin.audit_summary().totals.inbound.posts.ok;
+            let written = account.twin.audit_summary().totals.inbound.acknowledged;
             let all_heard = listener.heard(&account.organization).replies() >= written;
             all_heard && account.twin.waiting() == Waiting::default()
         });

@@ -54,6 +54,8 @@ pub struct ProviderReport {
     pub left_out: u64,
     /// Messages by the ledger's state.
     pub states: BTreeMap<&'static str, u64>,
+    /// Messages that did not end well by state and code, `undelivered 30003`.
+    pub codes: BTreeMap<String, u64>,
     /// The first messages in doubt.
     pub doubts: Vec<Reference>,
     /// What survey and directory services heard.
@@ -87,6 +89,15 @@ impl ProviderReport {
         let own = || batches.iter().filter(|batch| batch.expected.is_some());
         let mut counts = Counts::default();
         own().for_each(|batch| counts.extend(&batch.counts));
+        let mut codes = BTreeMap::new();
+        let ended = |row: &&ledger::Row| {
+            let well = row.state == MessageState::Delivered;
+            row.state.is_terminal() && !well && !row.code.is_empty()
+        };
+        for row in own().flat_map(|batch| &batch.rows).filter(ended) {
+            let name = format!("{} {}", row.state, row.code);
+            *codes.entry(name).or_default() += 1;
+        }
         let doubts = own()
             .flat_map(|batch| batch.rows.iter().map(|row| (batch.key, row)))
             .filter(|(_, row)| row.state == MessageState::InDoubt)
@@ -105,6 +116,7 @@ impl ProviderReport {
                 .iter()
                 .map(|(state, n)| (state.as_str(), n))
                 .collect(),
+            codes,
             doubts,
             heard,
             stops: audit.stops.len(),
@@ -186,7 +198,7 @@ impl Report {
     }
 
     /// A row for each provider, and the sum if there are several.
-    fn by_provider(&self) -> String {
+    pub(super) fn by_provider(&self) -> String {
         let mut table = output::table(&HEADINGS);
         for provider in &self.providers {
             table.add_row(provider.figures.row(provider.provider));

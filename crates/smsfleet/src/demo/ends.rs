@@ -31,6 +31,8 @@ fn undelivered(provider: &str, code: &str) -> &'static [MessageState] {
         // One word for both, except that "unknown" is a word of its own. Each part of a long
         // message has its own code, and the twin's books name one of them.
         ("vonage-sms", _) => &[Failed, Undelivered],
+        // An unknown error and one of the provider's: not sent, says the status beside the code.
+        ("infobip-sms", "255" | "500") => &[Failed],
         ("link-mobility", "1010") => &[Expired],
         ("sinch", "DELIVERY_TIMED_OUT" | "DELIVERY_REPORT_TIME_OUT") => &[Expired],
         ("sinch", "RECIPIENT_INVALID_CHANNEL_IDENTITY") => &[Rejected],
@@ -105,6 +107,7 @@ mod tests {
     fn a_bad_end_is_called_what_the_providers_page_calls_it() {
         for (provider, phase, code, state) in [
             ("infobip-sms", "undelivered", "5", S::Undelivered),
+            ("infobip-sms", "undelivered", "500", S::Failed),
             ("infobip-sms", "failed", "351", S::Rejected),
             ("link-mobility", "undelivered", "2104", S::Undelivered),
             ("link-mobility", "failed", "105", S::Failed),

@@ -1,10 +1,14 @@
 //! The mailings of the demo, one at each provider and all at once, from the first opt-out to the
 //! last receipt.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, anyhow};
 use bus::{Bus, queue};
+use futures_util::future::try_join_all;
 use ledger::{Counts, Ledger};
 use message::{BatchId, BatchKey, DistributionId, DoubtPolicy, Method};
 use provider_sim::Waiting;
@@ -21,7 +25,7 @@ use super::{
     people::People,
     progress::{Display, Standing},
     report::{ProviderReport, Report},
-    stage::{Account, Services, Stage},
+    stage::{Account, Stage},
 };
 use crate::{
     api::Api,
@@ -81,18 +85,34 @@ pub async fn play(
         },
         demo.rate
     ));
-    let mut courses = Vec::with_capacity(ready.len());
-    for (account, ready) in accounts.iter().zip(&ready) {
-        courses.push(Course::begin(account, ready, api).await?);
-    }
+    let begun = try_join_all(
+        accounts
+            .iter()
+            .zip(&ready)
+            .map(|(account, ready)| Host::begin(account, ready, api)),
+    );
+    let mut hosts = begun.await?;
+    let mut courses: Vec<Course<'_>> = accounts
+        .iter()
+        .zip(&ready)
+        .map(|(account, ready)| Course::of(account, ready))
+        .collect();
     let watch = Watch {
         rows,
         doubts: demo.doubt_rate > 0.0,
         timeout: demo.timeout.unwrap_or_else(|| patience(demo, rows)),
+        published: vec![Cell::new(false); courses.len()],
+        over: Cell::new(false),
     };
-    let pace = watch
-        .until_the_end(&mut courses, &**ledger, services, display)
-        .await?;
+    let pace = tokio::select! {
+        played = async {
+            tokio::try_join!(
+                watch.until_the_end(&mut courses, &**ledger, display),
+                watch.attend(&mut hosts, &**ledger),
+            )
+        } => played?.0,
+        error = services.failed() => return Err(error.into()),
+    };
     let finished = courses.iter().all(|course| course.ended)
         && tokio::time::timeout(REPLIES_WITHIN, silence(accounts, &**bus, &listener))
             .await
@@ -151,6 +171,10 @@ impl Ready {
         })
     }
 
+    fn keys(&self) -> Vec<BatchKey> {
+        self.cut.batches.iter().map(own_key).collect()
+    }
+
     fn rows(&self) -> u64 {
         self.expected.iter().map(|batch| batch.len() as u64).sum()
     }
@@ -178,22 +202,16 @@ fn patience(demo: &Demo, rows: u64) -> Duration {
     (sending * 3).max(working) + demo.latency * 10 + Duration::from_secs(60)
 }
 
-/// A mailing under way at one provider.
-struct Course<'a> {
+/// Who hands a mailing over and lets its people write: calls that may have to wait for a busy
+/// machine, so whoever watches does not wait for them.
+struct Host<'a> {
     account: &'a Account,
     ready: &'a Ready,
     handover: Handover<'a>,
-    keys: Vec<BatchKey>,
     people: People,
-    pace: Pace,
-    published: bool,
-    standing: Standing,
-    moved_at: Instant,
-    /// Every row has its end, or is one of the doubts that were asked for.
-    ended: bool,
 }
 
-impl<'a> Course<'a> {
+impl<'a> Host<'a> {
     /// Hands the batches over.
     async fn begin(account: &'a Account, ready: &'a Ready, api: &'a Api) -> Result<Self, Failure> {
         let batches = &ready.cut.batches;
@@ -205,31 +223,71 @@ impl<'a> Course<'a> {
             account,
             ready,
             handover,
-            keys: batches.iter().map(own_key).collect(),
             people: People::who_change_their_minds(&ready.expected),
-            pace: Pace::default(),
-            published: false,
-            standing: Standing::default(),
-            moved_at: Instant::now(),
-            ended: false,
         })
     }
 
-    /// Looks how it stands, and lets people write in between.
-    async fn look(&mut self, ledger: &dyn Ledger, doubts: bool) -> Result<(), Failure> {
+    /// Until it is `over`; what was begun is finished, so that both sides have booked it.
+    async fn attend(
+        &mut self,
+        ledger: &dyn Ledger,
+        published: &Cell<bool>,
+        over: &Cell<bool>,
+    ) -> Result<(), Failure> {
+        while !over.get() {
+            if !published.get() {
+                published.set(self.handover.all_published().await?);
+            }
+            let counts = counts(ledger, &self.ready.keys()).await?;
+            let standing = Standing::of(self.ready.rows(), &counts);
+            self.people.write(&standing, self.account).await?;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+}
+
+/// A mailing under way at one provider.
+struct Course<'a> {
+    account: &'a Account,
+    ready: &'a Ready,
+    pace: Pace,
+    standing: Standing,
+    moved_at: Instant,
+    /// Every row has its end, or is one of the doubts that were asked for.
+    ended: bool,
+}
+
+impl<'a> Course<'a> {
+    fn of(account: &'a Account, ready: &'a Ready) -> Self {
+        Self {
+            account,
+            ready,
+            pace: Pace::default(),
+            standing: Standing::default(),
+            moved_at: Instant::now(),
+            ended: false,
+        }
+    }
+
+    /// Looks how it stands.
+    async fn look(
+        &mut self,
+        ledger: &dyn Ledger,
+        published: bool,
+        doubts: bool,
+    ) -> anyhow::Result<()> {
         let rows = self.ready.rows();
-        let standing = Standing::of(rows, &counts(ledger, &self.keys).await?);
+        let standing = Standing::of(rows, &counts(ledger, &self.ready.keys()).await?);
         let now = Instant::now();
         self.pace.note(now, standing.accepted);
         if standing != self.standing {
             (self.moved_at, self.standing) = (now, standing);
         }
-        self.published = self.published || self.handover.all_published().await?;
-        self.people.write(&standing, self.account).await?;
         let waiting = self.account.twin.waiting();
         let idle = waiting == Waiting::default() && now - self.moved_at > QUIET_FOR;
         let only_doubts = doubts && idle && standing.ended + standing.in_doubt == rows;
-        self.ended = self.published && (standing.ended == rows || only_doubts);
+        self.ended = published && (standing.ended == rows || only_doubts);
         Ok(())
     }
 
@@ -266,11 +324,14 @@ impl<'a> Course<'a> {
     }
 }
 
-/// What is waited for.
+/// What is waited for, and what those who wait tell each other.
 struct Watch {
     rows: u64,
     doubts: bool,
     timeout: Duration,
+    /// By mailing: whether intake has published all of it.
+    published: Vec<Cell<bool>>,
+    over: Cell<bool>,
 }
 
 impl Watch {
@@ -280,7 +341,6 @@ impl Watch {
         &self,
         courses: &mut [Course<'_>],
         ledger: &dyn Ledger,
-        services: &mut Services,
         display: &Display,
     ) -> Result<Pace, Failure> {
         let started = Instant::now();
@@ -288,8 +348,8 @@ impl Watch {
         let mut pace = Pace::default();
         loop {
             let mut standing = Standing::default();
-            for course in courses.iter_mut() {
-                course.look(ledger, self.doubts).await?;
+            for (course, published) in courses.iter_mut().zip(&self.published) {
+                course.look(ledger, published.get(), self.doubts).await?;
                 standing.add(&course.standing);
             }
             let now = Instant::now();
@@ -298,13 +358,19 @@ impl Watch {
             let ended = courses.iter().all(|course| course.ended);
             if ended || now - started > self.timeout {
                 progress.end(standing);
+                self.over.set(true);
                 return Ok(pace);
             }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                error = services.failed() => return Err(error.into()),
-            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    async fn attend(&self, hosts: &mut [Host<'_>], ledger: &dyn Ledger) -> Result<(), Failure> {
+        let attending = hosts
+            .iter_mut()
+            .zip(&self.published)
+            .map(|(host, published)| host.attend(ledger, published, &self.over));
+        try_join_all(attending).await.map(drop)
     }
 }
 

@@ -68,6 +68,7 @@ pub(crate) fn keyword_effect(
     let acts = account.consent == Some(SinchConsent::Primary)
         && consent_keyword(account, message).is_some();
     KeywordEffect {
+        told_apart: false,
         scope: acts.then(String::new),
         declared: acts,
     }

@@ -190,15 +190,18 @@ impl Kept {
         });
     }
 
-    /// It is for the reader of the other queue.
+    /// Those of the things that it says which are `pending` are for the reader of the other queue.
     ///
     /// # Errors
     /// If it was that reader who passed it on.
-    pub fn forward(&mut self, taken: &Taken) -> Result<(), Reason> {
+    pub fn forward(&mut self, taken: &Taken, pending: Vec<u32>) -> Result<(), Reason> {
         if taken.forwarded {
             return Err(Reason::Misrouted);
         }
-        self.forwarded.push(taken.callback.clone());
+        self.forwarded.push(Callback {
+            pending,
+            ..taken.callback.clone()
+        });
         Ok(())
     }
 
@@ -328,12 +331,15 @@ mod tests {
     #[test]
     fn what_neither_service_reads_is_passed_on_once_and_then_misrouted() {
         let mut kept = Kept::of(QUEUE);
-        kept.forward(&taken("a=1")).expect("not yet passed on");
+        let forwarded = kept.forward(&taken("a=1"), vec![1]);
+        forwarded.expect("not yet passed on");
         let messages = kept.into_messages();
         assert_eq!(messages[0].route, Route::Queue(QUEUE.other.into()));
         let there = delivered(&messages[0]);
+        assert!(there[0].is_pending(1) && !there[0].is_pending(0));
         let mut kept = Kept::of(QUEUE);
-        assert_eq!(kept.forward(&there[0]), Err(Reason::Misrouted));
+        let back = kept.forward(&there[0], Vec::new());
+        assert_eq!(back, Err(Reason::Misrouted));
         assert!(kept.into_messages().is_empty());
     }
 

@@ -171,12 +171,14 @@ pub fn opt_out(
 
 /// A hash, because the name of a message may be logged anywhere and the number may not.
 fn name_of(change: &OptOutChange) -> String {
+    let sender = change.sender.as_deref().unwrap_or_default();
     fingerprint([
         change.organization_id.as_str().as_bytes(),
         &[0],
         &change.number.as_u64().to_be_bytes(),
         &change.at.as_millis().to_be_bytes(),
         word(change.kind).as_bytes(),
+        sender.as_bytes(),
     ])
 }
 
@@ -315,6 +317,12 @@ mod tests {
             ..change(OptOutKind::OptIn)
         };
         assert_ne!(by_content.message_id, opt_out(later, None, None).message_id);
+        let towards_one = OptOutChange {
+            sender: Some("Acme".into()),
+            ..change(OptOutKind::OptIn)
+        };
+        let towards_one = opt_out(towards_one, None, None);
+        assert_ne!(by_content.message_id, towards_one.message_id);
     }
 
     /// Consumers may hold ids of earlier releases: the way they are made must not change.

@@ -50,10 +50,15 @@ pub(crate) fn keep_fitting(
     candidates: &mut Vec<Candidate<'_>>,
     method: &Method,
     headers: &HeaderMap,
+    has_body: bool,
 ) -> Result<(), Refused> {
     let (mut allowed, mut wrong_type) = (Vec::new(), false);
     candidates.retain(|one| {
-        match one.provider.capabilities().check_callback(method, headers) {
+        match one
+            .provider
+            .capabilities()
+            .check_callback(method, headers, has_body)
+        {
             Ok(()) => return true,
             Err(CallbackRefused::WrongMethod { allowed: methods }) => allowed.extend(methods),
             Err(_) => wrong_type = true,
@@ -202,7 +207,7 @@ mod tests {
         let fitting = |method: &str, content_type: &str| {
             let request = request(method, content_type, "a");
             let mut candidates = both();
-            keep_fitting(&mut candidates, request.method(), request.headers())?;
+            keep_fitting(&mut candidates, request.method(), request.headers(), true)?;
             Ok::<_, Refused>(candidates.len())
         };
         assert_eq!(fitting("GET", "").expect("the fake's"), 1);

@@ -26,6 +26,7 @@ pub(crate) static FAKE: Fake = Fake {
         repeat_is_safe: false,
         status_look_up: false,
         lifts_opt_outs: false,
+        opted_out_towards: providers::OptOutScope::Sender,
         answers_keywords: false,
         segments_per_second: 1.0,
         callback_methods: &["GET", "POST"],
@@ -69,6 +70,10 @@ impl Provider for Fake {
         _message: &MtMessage<'_>,
     ) -> Result<(), LocalRefusal> {
         unreachable!("the ingress sends nothing")
+    }
+
+    fn goes_alone(&self, _message: &MtMessage<'_>) -> bool {
+        false
     }
 
     fn build_request(

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, Response, StatusCode, header},
     routing::any,
@@ -171,14 +171,19 @@ async fn take(desk: &Desk, place: &Place, request: Request) -> Result<Taken, Ref
         // Its form is looked at all the same: a difference would tell who exists.
         let capabilities = place.provider.capabilities();
         capabilities
-            .check_callback(request.method(), request.headers())
+            .check_callback(request.method(), request.headers(), has_body(&request))
             .map_err(Refused::of_form)?;
         return Err(match connections.is_empty() {
             true => Refused::UnknownOrganization,
             false => Refused::NoConnection,
         });
     }
-    keep_fitting(&mut candidates, request.method(), request.headers())?;
+    keep_fitting(
+        &mut candidates,
+        request.method(),
+        request.headers(),
+        has_body(&request),
+    )?;
     let whole = desk.bodies.read(request).await?;
     let received_at = Timestamp::from(SystemTime::now());
     let urls = &desk.public_urls;
@@ -229,6 +234,10 @@ fn check_encoding(request: &Request) -> Result<(), Refused> {
         Some(encoding) if encoding != "identity" => Err(Refused::Compressed),
         _ => Ok(()),
     }
+}
+
+fn has_body(request: &Request) -> bool {
+    !request.body().is_end_stream()
 }
 
 /// The content type as it came; empty where there is none or it is not text.

@@ -61,7 +61,11 @@ pub(crate) fn inspect(question: Question) -> anyhow::Result<Answer> {
     }
     let capabilities = provider.capabilities();
     let verified = capabilities
-        .check_callback(request.method(), request.headers())
+        .check_callback(
+            request.method(),
+            request.headers(),
+            !request.body().is_empty(),
+        )
         .and_then(|()| provider.verify_callback(&named.connection, &request, &public_urls, now));
     let verified = match verified {
         Ok(verified) => verified,

@@ -1,8 +1,8 @@
 //! The requests that some messages make.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
-use providers::{MtMessage, Submission, SubmitMode};
+use providers::{MtMessage, Provider, Submission, SubmitMode, Unsendable, check_message};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -43,6 +43,7 @@ pub(crate) fn inspect(question: Question, options: Options) -> anyhow::Result<An
         "connection.sender is missing: expected {}",
         provider.form().sender_hint
     );
+    not_empty(provider, &question.connection)?;
     let named = connection::read(
         provider,
         question.connection,
@@ -71,7 +72,7 @@ pub(crate) fn inspect(question: Question, options: Options) -> anyhow::Result<An
     let mut together = Vec::new();
     let mut alone = Vec::new();
     for message in messages::borrowed(&good, &texts, validity)? {
-        match provider.check_message(connection, &message) {
+        match check_message(provider, connection, &message) {
             Err(refusal) => refused.push(json!({
                 "reference": message.reference,
                 "reason": refusal.reason.as_str(),
@@ -95,22 +96,27 @@ pub(crate) fn inspect(question: Question, options: Options) -> anyhow::Result<An
     let access_token = provider
         .access_tokens()
         .map(|_| question.access_token.as_deref().unwrap_or("ACCESS_TOKEN"));
-    for (chunk, mode) in shared.chain(single) {
-        let request = provider.build_request(
-            connection,
-            &Submission {
-                messages: chunk,
-                mode,
-                public_url: public_url.trim_end_matches('/'),
-                access_token,
-                now,
-            },
-        )?;
+    let mut waiting: VecDeque<(&[MtMessage<'_>], SubmitMode)> = shared.chain(single).collect();
+    while let Some((chunk, mode)) = waiting.pop_front() {
+        let submission = Submission {
+            messages: chunk,
+            mode,
+            public_url: public_url.trim_end_matches('/'),
+            access_token,
+            now,
+        };
+        let request = match provider.build_request(connection, &submission) {
+            // The body would be too long: the worker submits them in halves.
+            Err(Unsendable::Count { max, .. }) if max > 0 && chunk.len() > 1 => {
+                let (one, other) = chunk.split_at(chunk.len() / 2);
+                waiting.push_front((other, mode));
+                waiting.push_front((one, mode));
+                continue;
+            }
+            built => built?,
+        };
         let mut shown = wire::shown(&request, options);
-        let covers: Vec<&str> = chunk
-            .iter()
-            .map(|message: &MtMessage<'_>| message.reference)
-            .collect();
+        let covers: Vec<&str> = chunk.iter().map(|message| message.reference).collect();
         shown.insert("covers".to_owned(), covers.into());
         requests.push(Value::Object(shown));
     }
@@ -126,4 +132,15 @@ pub(crate) fn inspect(question: Question, options: Options) -> anyhow::Result<An
         answer.insert("unknown_fields".to_owned(), named.unknown_fields.into());
     }
     Ok(answer)
+}
+
+/// A field that must be filled in and stands there empty was meant to be filled in.
+fn not_empty(provider: &dyn Provider, given: &Map<String, Value>) -> anyhow::Result<()> {
+    let required = provider.form().fields.iter().filter(|field| field.required);
+    let keys = required.map(|field| (field.key, field.hint));
+    for (key, hint) in keys.chain([("sender", provider.form().sender_hint)]) {
+        let is_empty = given.get(key).and_then(Value::as_str) == Some("");
+        anyhow::ensure!(!is_empty, "connection.{key} is empty: expected {hint}");
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use providers::{Hint, SubmitClass};
+use providers::{Hint, SubmitClass, date_if_missing};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -22,6 +22,9 @@ pub(crate) struct Question {
     response: GivenResponse,
     #[serde(default)]
     mode: Option<Mode>,
+    /// When the answer came, in seconds since 1970; the clock if the question does not say.
+    #[serde(default)]
+    now: Option<f64>,
 }
 
 pub(crate) fn inspect(question: Question) -> anyhow::Result<Answer> {
@@ -31,7 +34,10 @@ pub(crate) fn inspect(question: Question) -> anyhow::Result<Answer> {
     let validity = Duration::from_secs(messages::VALIDITY_SECONDS);
     let asked = messages::borrowed(&question.messages, &texts, validity)?;
     let mode = Mode::of(question.mode, asked.len());
-    let answer = provider.read_response(&asked, mode, &question.response.read()?);
+    let mut response = question.response.read()?;
+    // A `Retry-After` that is a date counts from the answer's own, or else from when it came.
+    date_if_missing(&mut response, crate::at(question.now));
+    let answer = provider.read_response(&asked, mode, &response);
     let outcomes: Vec<Value> = asked
         .iter()
         .zip(&answer.outcomes)

@@ -149,10 +149,7 @@ async fn fill(name: &str, ledger: &dyn Ledger, messages: u32) -> Result<(), Fail
                 to: number(*first, row)?,
                 outcome: SettleOutcome::State(MessageState::Accepted),
                 code: String::new(),
-                provider_message_id: format!(
-                    "SM{:032x}",
-                    u128::from(batch.as_u64()) << 64 | u128::from(row)
-                ),
+                provider_message_id: provider_id(*batch, row),
                 parts: 1,
                 part_ids: Vec::new(),
             })
@@ -198,7 +195,16 @@ async fn fill(name: &str, ledger: &dyn Ledger, messages: u32) -> Result<(), Fail
         .latest_message(&organization, "+15550100", last)
         .await?;
     found.ok_or("a reply would not find its message")?;
+    let (batch, _) = batches.last().ok_or("no batch")?;
+    let id = provider_id(*batch, BATCH_ROWS - 1);
+    let found = ledger.by_provider_id(&connection, &[&id]).await?;
+    found[0].ok_or("a receipt would not find its message by its id")?;
     Ok(())
+}
+
+fn provider_id(batch: BatchKey, row: u32) -> String {
+    let number = u128::from(batch.as_u64()) << 64 | u128::from(row);
+    format!("SM{number:032x}")
 }
 
 fn rate(name: &str, step: &str, started: Instant, messages: u32) {

@@ -41,9 +41,17 @@ pub(crate) struct Arrival {
 struct Entry {
     key: Key,
     requests: u32,
+    worst_late: Duration,
     accepted: u32,
-    status: Option<&'static str>,
+    status: Option<Status>,
     error_code: Option<&'static str>,
+}
+
+/// Where a message is: the provider's word, which may be the same for several ends, and the word of all twins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Status {
+    pub word: &'static str,
+    pub phase: &'static str,
 }
 
 #[derive(Debug)]
@@ -91,12 +99,13 @@ impl Audit {
         let mut books = locked(&self.books);
         let books = &mut *books;
         books.totals.requests += 1;
+        let mut late = Duration::ZERO;
         if let Some(stop) = books
             .stops
             .get_mut(&(key.account, key.recipient))
             .filter(|s| !s.lifted)
         {
-            let late = now.duration_since(stop.acknowledged).unwrap_or_default();
+            late = now.duration_since(stop.acknowledged).unwrap_or_default();
             stop.requests_after += 1;
             stop.worst_late = stop.worst_late.max(late);
             books.totals.requests_after_stop += 1;
@@ -110,6 +119,7 @@ impl Audit {
                 books.entries.push(Entry {
                     key: key.clone(),
                     requests: 0,
+                    worst_late: Duration::ZERO,
                     accepted: 0,
                     status: None,
                     error_code: None,
@@ -121,6 +131,7 @@ impl Audit {
         let generation = books.generation;
         let attempt = books.entries.get_mut(index as usize).map_or(1, |entry| {
             entry.requests += 1;
+            entry.worst_late = entry.worst_late.max(late);
             entry.requests
         });
         Arrival {
@@ -133,7 +144,7 @@ impl Audit {
     pub fn accepted(
         &self,
         entry: EntryId,
-        status: &'static str,
+        status: Status,
         segments: u32,
         ambiguous: bool,
         now: SystemTime,
@@ -143,7 +154,7 @@ impl Audit {
         books.totals.accepted += 1;
         books.totals.accepted_segments += u64::from(segments);
         books.totals.ambiguous_taken += u64::from(ambiguous);
-        *books.statuses.entry(status).or_default() += 1;
+        *books.statuses.entry(status.word).or_default() += 1;
         let unix_seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let second = books.per_second.entry(unix_seconds).or_default();
         second.unix_seconds = unix_seconds;
@@ -164,8 +175,8 @@ impl Audit {
     pub fn moved(
         &self,
         entry: EntryId,
-        from: &'static str,
-        to: &'static str,
+        from: Status,
+        to: Status,
         error_code: Option<&'static str>,
     ) {
         let mut books = locked(&self.books);
@@ -175,10 +186,10 @@ impl Audit {
         };
         entry.status = Some(to);
         entry.error_code = error_code;
-        if let Some(count) = books.statuses.get_mut(from) {
+        if let Some(count) = books.statuses.get_mut(from.word) {
             *count = count.saturating_sub(1);
         }
-        *books.statuses.entry(to).or_default() += 1;
+        *books.statuses.entry(to.word).or_default() += 1;
     }
 
     /// Books that the webhook acknowledged a person's STOP. The first time counts: from then on the fleet knew.
@@ -271,8 +282,10 @@ impl Audit {
             recipient: format!("+{}", entry.key.recipient),
             reference: entry.key.reference.to_string(),
             requests: entry.requests,
+            worst_late_ms: milliseconds(entry.worst_late),
             accepted: entry.accepted,
-            status: entry.status.map(str::to_owned),
+            status: entry.status.map(|status| status.word.to_owned()),
+            phase: entry.status.map(|status| status.phase.to_owned()),
             error_code: entry.error_code.map(str::to_owned),
         }
     }
@@ -322,9 +335,18 @@ mod tests {
         }
     }
 
+    const QUEUED: Status = Status {
+        word: "enroute",
+        phase: "queued",
+    };
+    const UNDELIVERED: Status = Status {
+        word: "failed",
+        phase: "undelivered",
+    };
+
     fn accept(audit: &Audit, key: Key) -> EntryId {
         let arrival = audit.arrived(key, UNIX_EPOCH);
-        audit.accepted(arrival.entry, "queued", 1, false, UNIX_EPOCH);
+        audit.accepted(arrival.entry, QUEUED, 1, false, UNIX_EPOCH);
         arrival.entry
     }
 
@@ -350,13 +372,15 @@ mod tests {
         let audit = Audit::new(vec!["A".into()]);
         let entry = accept(&audit, key(33_639_980_001, "b-0"));
         accept(&audit, key(33_639_980_002, "b-1"));
-        audit.moved(entry, "queued", "undelivered", Some("30003"));
+        audit.moved(entry, QUEUED, UNDELIVERED, Some("30003"));
         let report = audit.report();
         assert_eq!(
             report.totals.statuses.values().sum::<u64>(),
             report.totals.accepted
         );
         assert_eq!(report.entries[0].error_code.as_deref(), Some("30003"));
+        assert_eq!(report.entries[0].status.as_deref(), Some("failed"));
+        assert_eq!(report.entries[0].phase.as_deref(), Some("undelivered"));
     }
 
     #[test]
@@ -375,6 +399,10 @@ mod tests {
         let report = audit.summary();
         assert_eq!(report.stops[0].requests_after, 2);
         assert_eq!(report.stops[0].worst_late_ms, 700);
+        let late: Vec<_> = (audit.entries(0, 9).iter())
+            .map(|entry| entry.worst_late_ms)
+            .collect();
+        assert_eq!(late, [0, 400, 0, 700, 0], "each under its own name");
         assert_eq!(
             (
                 report.totals.requests_after_stop,
@@ -390,7 +418,7 @@ mod tests {
         let old = accept(&audit, key(33_639_980_001, "b-0"));
         audit.reset();
         accept(&audit, key(33_639_980_002, "c-0"));
-        audit.moved(old, "queued", "delivered", None);
-        assert_eq!(audit.report().entries[0].status.as_deref(), Some("queued"));
+        audit.moved(old, QUEUED, UNDELIVERED, None);
+        assert_eq!(audit.report().entries[0].phase.as_deref(), Some("queued"));
     }
 }

@@ -80,6 +80,10 @@ pub struct PostTotals {
 pub struct InboundTotals {
     /// The webhook's answers.
     pub posts: PostTotals,
+    /// Messages whose posts were all answered 2xx, whether they went out once, in parts or to several webhooks. A STOP
+    /// that is told as a reply and under a name of its own as an opt-out counts as two.
+    #[serde(default)]
+    pub acknowledged: u64,
     /// Opt-outs, opt-ins and requests for help that the provider recognised.
     pub keywords: BTreeMap<String, u64>,
     /// Of those: answered by the provider itself and declared so to the customer.
@@ -102,10 +106,18 @@ pub struct AuditEntry {
     pub reference: String,
     /// Send requests.
     pub requests: u32,
+    /// The latest of them after an acknowledged STOP of the recipient, in milliseconds after that acknowledgement; 0 if
+    /// there was none. So an answer to the STOP can be told from a mailing that did not heed it.
+    #[serde(default)]
+    pub worst_late_ms: u64,
     /// Messages that were taken. More than one means a person was texted twice.
     pub accepted: u32,
-    /// Present status of the message last accepted.
+    /// Present status of the message last accepted, in the provider's word.
     pub status: Option<String>,
+    /// The same in a word that means the same at every twin: `accepted`, `queued`, `sent`, `delivered`, `undelivered`,
+    /// `failed`, `expired` or `rejected`.
+    #[serde(default)]
+    pub phase: Option<String>,
     /// Error code of that status.
     pub error_code: Option<String>,
 }

@@ -171,6 +171,9 @@ pub struct Receipt {
     pub parts: Option<u8>,
     /// The account is at fault and not the message: somebody has to look at it.
     pub account_fault: bool,
+    /// Only a repetition was refused, because the message had been taken: it says nothing about what
+    /// becomes of that.
+    pub about_repetition: bool,
 }
 
 /// What a receipt reports.

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method, header};
 
-use crate::CallbackRefused;
+use crate::{CallbackRefused, OptOutScope};
 
 /// What a provider can do.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Capabilities {
     pub status_look_up: bool,
     /// Whether the provider has an interface that lifts the opt-outs which it keeps itself.
     pub lifts_opt_outs: bool,
+    /// Towards whom a person has opted out whom the provider refuses because they have.
+    pub opted_out_towards: OptOutScope,
     /// Whether the provider itself answers opt-out keywords sent to its ordinary numbers.
     pub answers_keywords: bool,
     /// Segments per second a connection may send where its administrator said nothing.
@@ -79,6 +81,7 @@ impl Capabilities {
         &self,
         method: &Method,
         headers: &HeaderMap,
+        has_body: bool,
     ) -> Result<(), CallbackRefused> {
         let allowed = self.callback_methods;
         if !allowed.contains(&method.as_str()) {
@@ -86,6 +89,10 @@ impl Capabilities {
         }
         // A GET has its parameters in the query, and no content to have a type.
         if method == Method::GET {
+            return Ok(());
+        }
+        // Without a body there is nothing that could have a type: a provider that tries a URL.
+        if !has_body && !headers.contains_key(header::CONTENT_TYPE) {
             return Ok(());
         }
         let content_type = headers

@@ -17,8 +17,8 @@ use message::{Connection, Timestamp, segments};
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, Provider, Reading, RefusedCallback,
-    RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
     basic::{self, Padding},
 };
 
@@ -55,6 +55,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     repeat_is_safe: true,
     status_look_up: true,
     lifts_opt_outs: false,
+    opted_out_towards: OptOutScope::Sender,
     answers_keywords: false,
     // No figure is published (section 5), and the page starts with 4 requests in flight: of 100
     // messages each, answered within a second. Past what the account may, a 429 says so.

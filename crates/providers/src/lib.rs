@@ -35,7 +35,8 @@ pub use look_up::{Found, Sought, StatusLookUp};
 pub use outcome::{
     Answer, Hint, LocalRefusal, RejectReason, SubmitClass, SubmitOutcome, Unsendable,
 };
-pub use provider::{MtMessage, Provider, Submission, SubmitMode};
+pub use provider::{MtMessage, Provider, Submission, SubmitMode, check_message};
+pub use retry_after::date_if_missing;
 pub use token::{AccessToken, AccessTokens};
 
 /// Every provider the fleet knows.

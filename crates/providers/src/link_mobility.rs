@@ -18,8 +18,9 @@ use message::{Connection, Timestamp, segments::measure};
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, Provider, Reading, RefusedCallback,
-    RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified, basic,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
+    basic,
 };
 
 mod answer;
@@ -50,6 +51,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     repeat_is_safe: false,
     status_look_up: false,
     lifts_opt_outs: false,
+    opted_out_towards: OptOutScope::Sender,
     answers_keywords: false,
     // Ours: no limit is published and the platform is called high capacity (section 5). It fills
     // batches well; what an account may really send, LINK's account manager knows.

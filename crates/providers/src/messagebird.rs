@@ -23,8 +23,9 @@ use serde::Serialize;
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, Provider, Reading, RefusedCallback,
-    RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified, basic,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
+    basic,
 };
 
 mod answer;
@@ -55,6 +56,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     repeat_is_safe: false,
     status_look_up: true,
     lifts_opt_outs: false,
+    opted_out_towards: OptOutScope::Sender,
     answers_keywords: false,
     // Section 5: start at 50 requests a second, which is a tenth of what the newer API's pages
     // allow, and let 429 govern.

@@ -15,11 +15,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use message::{Connection, Msisdn, Sender, Timestamp};
 use serde::Serialize;
+use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, Provider, Reading, RefusedCallback,
-    RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified, basic, callback_path,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
+    basic, callback_path,
 };
 
 mod answer;
@@ -53,6 +55,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     repeat_is_safe: false, // De-duplication is a switch of the account that nobody can see.
     status_look_up: true,
     lifts_opt_outs: true, // DELETE …/mt/blacklist/{number}, section 10.
+    opted_out_towards: OptOutScope::Sender,
     answers_keywords: false,
     // Section 5: no limit is published, and the vendor queues what a number can not send at once.
     // Ours: one full request a second, well below the ten in flight that the page starts with.
@@ -224,12 +227,22 @@ fn submit_json(
             reference: message.reference,
         },
         callback_url: &callback_url,
-        message_expiry_timestamp: submission.now.plus(message.validity).to_string(),
+        message_expiry_timestamp: milliseconds(submission.now.plus(message.validity)),
     });
     let submit = Submit {
         messages: entries.collect(),
     };
     Ok(serde_json::to_vec(&submit).expect("a submission has string keys only"))
+}
+
+/// ISO 8601 in UTC, always with milliseconds (section 2).
+fn milliseconds(at: Timestamp) -> String {
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.as_millis()) * 1_000_000)
+        .ok()
+        .and_then(|at| at.format(format).ok())
+        .unwrap_or_default()
 }
 
 // === Wire format ===

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use message::{Connection, Msisdn, Timestamp};
+use message::{Connection, Msisdn, Sender, Timestamp};
 
 use crate::{
     AccessTokens, Answer, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities, Form,
-    LocalRefusal, Malformed, Reading, StatusLookUp, Unsendable, Verified,
+    LocalRefusal, Malformed, Reading, RejectReason, StatusLookUp, Unsendable, Verified,
 };
 
 /// One provider. No default bodies: a hole is a compile error.
@@ -93,6 +93,28 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
 
     /// What the provider wants to hear when a callback was taken.
     fn callback_answer(&self, kind: CallbackKind) -> CallbackAnswer;
+}
+
+/// Refuses what is sent over no provider, and what this one is known to refuse: the worker asks
+/// before every submission.
+///
+/// # Errors
+/// The refusal, as if the provider had made it.
+pub fn check_message(
+    provider: &dyn Provider,
+    connection: &Connection,
+    message: &MtMessage<'_>,
+) -> Result<(), LocalRefusal> {
+    let refusal = |reason, code| Err(LocalRefusal { reason, code });
+    if message.text.is_empty() {
+        return refusal(RejectReason::Other, "empty_text");
+    }
+    // Source: `shared/providers/segments.md`, section 5.
+    let is_name = matches!(connection.sender, Sender::Alphanumeric(_));
+    if is_name && message.to.digits().starts_with('1') {
+        return refusal(RejectReason::BadSender, "alphanumeric_sender_to_1");
+    }
+    provider.check_message(connection, message)
 }
 
 /// One MT message, rendered and ready for the wire.

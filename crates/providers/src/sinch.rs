@@ -18,9 +18,9 @@ use message::{Connection, Sender, Timestamp};
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, Hint, LocalRefusal, Malformed, MtMessage, Provider, Reading, RefusedCallback,
-    RejectReason, StatusLookUp, Submission, SubmitClass, SubmitMode, SubmitOutcome, Unsendable,
-    Verified, basic, json, retry_after::retry_after,
+    Echo, Form, Hint, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitClass, SubmitMode,
+    SubmitOutcome, Unsendable, Verified, basic, json, retry_after::retry_after,
 };
 
 mod callback;
@@ -58,6 +58,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     status_look_up: false,
     lifts_opt_outs: false,
     // Only with consent management in its primary mode, which few apps have (section 10).
+    opted_out_towards: OptOutScope::Sender,
     answers_keywords: false,
     // An app's queue drains at 20 messages a second unless more is contracted (section 5).
     segments_per_second: 20.0,
@@ -92,7 +93,7 @@ impl Provider for Sinch {
     }
 
     fn messages_per_request(&self, connection: &Connection) -> usize {
-        match connection.field("send_mode") {
+        match connection.field("mode") {
             form::BATCH => BATCH_MESSAGES_MAX,
             _ => 1,
         }
@@ -127,7 +128,7 @@ impl Provider for Sinch {
             submission.messages,
             match submission.mode {
                 SubmitMode::Single => 1,
-                SubmitMode::Batch => self.messages_per_request(connection),
+                SubmitMode::Batch => CAPABILITIES.messages_per_request,
             },
         );
         if messages.is_empty() || messages.len() > max {

@@ -16,9 +16,9 @@ use serde::Deserialize;
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, Provider, Reading, RefusedCallback,
-    StatusLookUp, Submission, SubmitClass, SubmitMode, SubmitOutcome, Unsendable, Verified, basic,
-    callback_path, retry_after::retry_after,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitClass, SubmitMode,
+    SubmitOutcome, Unsendable, Verified, basic, callback_path, retry_after::retry_after,
 };
 
 mod callback;
@@ -39,6 +39,9 @@ const API: &str = "https://api.twilio.com";
 /// within Twilio's 15 seconds, so this bridges a restart of the ingress and no more.
 const CALLBACK_OVERRIDES: &str = "#rc=4&rp=all";
 
+/// Characters of a body (section 2).
+const BODY_CHARS_MAX: usize = 1600;
+
 /// Seconds a message may wait in Twilio's queue, and the default if nothing is said (section 2).
 const VALIDITY_SECONDS_MAX: u64 = 36_000;
 
@@ -51,6 +54,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     repeat_is_safe: false,
     status_look_up: true,
     lifts_opt_outs: false,
+    opted_out_towards: OptOutScope::Organization,
     answers_keywords: true,
     // Ours: Twilio queues what its sender can not send at once (one segment a second for a US long
     // code), so this only bounds how fast that queue of ten hours fills.
@@ -92,9 +96,15 @@ impl Provider for Twilio {
     fn check_message(
         &self,
         _connection: &Connection,
-        _message: &MtMessage<'_>,
+        message: &MtMessage<'_>,
     ) -> Result<(), LocalRefusal> {
-        Ok(()) // Twilio refuses one message at a time, and knows better what it takes.
+        if message.text.chars().count() > BODY_CHARS_MAX {
+            return Err(LocalRefusal {
+                reason: RejectReason::TooLong,
+                code: "text_too_long",
+            });
+        }
+        Ok(())
     }
 
     fn goes_alone(&self, _message: &MtMessage<'_>) -> bool {
@@ -207,10 +217,12 @@ fn submit_form(connection: &Connection, message: &MtMessage<'_>, public_url: &st
     form.append_pair(from, &connection.sender.key());
     form.append_pair("Body", message.text);
     let path = callback_path(CallbackKind::Status, SLUG, &connection.organization_id);
-    let reference = message.reference;
+    let reference = form_urlencoded::Serializer::new(String::new())
+        .append_pair("m", message.reference)
+        .finish();
     form.append_pair(
         "StatusCallback",
-        &format!("{public_url}{path}?m={reference}{CALLBACK_OVERRIDES}"),
+        &format!("{public_url}{path}?{reference}{CALLBACK_OVERRIDES}"),
     );
     let validity_seconds = message.validity.as_secs().max(1);
     if validity_seconds < VALIDITY_SECONDS_MAX {

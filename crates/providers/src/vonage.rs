@@ -23,8 +23,9 @@ use serde::Serialize;
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, Provider, Reading, RefusedCallback,
-    RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified, basic, callback_path,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
+    basic, callback_path,
 };
 
 mod answer;
@@ -63,6 +64,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     status_look_up: true,
     lifts_opt_outs: false,
     // Opt-Out Assist does, but only where a customer asked Vonage for it (section 10).
+    opted_out_towards: OptOutScope::Sender,
     answers_keywords: false,
     // Section 5: 30 requests a second for an API key by default, and a request is one message.
     segments_per_second: 30.0,

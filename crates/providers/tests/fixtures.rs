@@ -183,9 +183,11 @@ impl Recorded {
             now,
             ..
         } = self;
-        provider
-            .capabilities()
-            .check_callback(request.method(), request.headers())?;
+        provider.capabilities().check_callback(
+            request.method(),
+            request.headers(),
+            !request.body().is_empty(),
+        )?;
         provider.verify_callback(connection, request, public_urls, *now)
     }
 }

@@ -123,7 +123,7 @@ fn read_one(
             Reason::Malformed
         })?;
     // A callback that says several things is kept for those that can not be used.
-    let (mut unusable, mut forward) = (None::<Unusable>, false);
+    let (mut unusable, mut forward) = (None::<Unusable>, Vec::new());
     let mut spoil = |reason: Reason, position| {
         let known = unusable.get_or_insert_with(|| reason.into());
         known.pending.push(position);
@@ -140,6 +140,10 @@ fn read_one(
                 let labels = [slug, receipt.status.as_str()];
                 metrics.receipts.with_label_values(&labels).inc();
                 faults += u32::from(receipt.account_fault);
+                if receipt.about_repetition {
+                    about = None;
+                    continue;
+                }
                 let told = Told::new(index, position, receipt, provider.capabilities());
                 if told.reference.is_none() && told.sought().is_none() {
                     spoil(Reason::NoReference, position);
@@ -154,7 +158,7 @@ fn read_one(
                 about,
                 opt_out,
             }),
-            Reading::Inbound(_) => forward = true,
+            Reading::Inbound(_) => forward.push(position),
             Reading::Unrecognised { status } => {
                 metrics.unrecognised.with_label_values(&[slug]).inc();
                 let status = word(&status);
@@ -170,8 +174,8 @@ fn read_one(
         tracing::error!(provider = slug, %organization, connection = %callback.connection_id, receipts = faults,
             "the provider refuses messages because of the account: somebody has to look at it");
     }
-    if forward {
-        kept.forward(taken)?;
+    if !forward.is_empty() {
+        kept.forward(taken, forward)?;
         metrics.forwarded.inc();
     }
     unusable.map_or(Ok(()), Err)
@@ -213,6 +217,7 @@ mod tests {
             part: None,
             parts: None,
             account_fault: false,
+            about_repetition: false,
         }
     }
 

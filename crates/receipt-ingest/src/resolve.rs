@@ -26,7 +26,11 @@ impl Rounds {
             }
         }
         for ((verified_by, organization), mut sought) in nameless {
-            let provider = &taken[read.receipts[sought[0]].callback].callback.provider;
+            let asked = sought.len();
+            let provider = taken[read.receipts[sought[0]].callback]
+                .callback
+                .provider
+                .clone();
             self.look_up(&verified_by, &mut read.receipts, &mut sought)
                 .await?;
             if !sought.is_empty() {
@@ -37,18 +41,19 @@ impl Rounds {
                     .await?;
                 let others = all
                     .iter()
-                    .filter(|one| one.provider == *provider && one.id != verified_by);
+                    .filter(|one| one.provider == provider && one.id != verified_by);
                 for other in others {
                     self.look_up(&other.id, &mut read.receipts, &mut sought)
                         .await?;
                 }
             }
-            let unknown = sought.len() as u64;
-            let labels = [provider.as_str(), "unknown"];
-            self.metrics
-                .sought_by_id
-                .with_label_values(&labels)
-                .inc_by(unknown);
+            let count = |outcome, n: usize| {
+                let labels = [provider.as_str(), outcome];
+                let counter = self.metrics.sought_by_id.with_label_values(&labels);
+                counter.inc_by(n as u64);
+            };
+            count("found", asked - sought.len());
+            count("unknown", sought.len());
         }
         Ok(())
     }

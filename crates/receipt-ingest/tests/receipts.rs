@@ -253,12 +253,16 @@ async fn a_status_that_nobody_knows_is_counted_and_kept_and_guessed_at_never() {
 async fn an_opt_out_that_the_provider_reports_holds_from_then_on_and_is_told_once() {
     let mut world = World::new(1).await;
     let running = world.start();
-    world
-        .publish(vec![world.receipt(0, "failed", "21610")])
-        .await;
-    world
-        .publish(vec![world.receipt(0, "failed", "21610")])
-        .await;
+    // MessageBird's refusals are about the originator; Twilio's 21610 is about the organisation.
+    let mut refused = callback("", "");
+    refused.provider = "messagebird".to_owned();
+    let (reference, recipient) = (world.reference(0), number(0).digits());
+    refused.body = format!(
+        "id=8d2f4b6a&reference={reference}&recipient={recipient}&status=delivery_failed&statusErrorCode=103"
+    )
+    .into();
+    world.publish(vec![refused.clone()]).await;
+    world.publish(vec![refused]).await;
     let (mut failed, mut opted_out) = (0, Vec::new());
     while failed < 1 || opted_out.is_empty() {
         match world.event().await {
@@ -278,7 +282,7 @@ async fn an_opt_out_that_the_provider_reports_holds_from_then_on_and_is_told_onc
     assert_eq!(known, opted_out);
     assert_eq!(known[0].kind, OptOutKind::OptOut);
     assert_eq!(known[0].sender.as_deref(), Some(SENDER));
-    assert_eq!(world.row(0).await.state, MessageState::Failed);
+    assert_eq!(world.row(0).await.state, MessageState::Rejected);
 }
 
 #[tokio::test]
@@ -317,7 +321,10 @@ async fn an_id_that_becomes_known_later_is_found_then_and_its_opt_out_told_once(
     let Event::OptOut(told) = world.event().await else {
         panic!("the opt-out does not wait")
     };
-    assert_eq!(told.change.sender.as_deref(), Some(SENDER));
+    assert_eq!(
+        told.change.sender, None,
+        "the person told Twilio, for this organisation"
+    );
     world.send(&[50]).await;
     running.until("smsfleet_receipt_groups_total 2").await;
     let (events, _) = world.status_events(1).await;

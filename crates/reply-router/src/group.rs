@@ -8,6 +8,7 @@ use std::{
 
 use backing::{
     callbacks::{CallbackQueue, Kept, Reason, Taken, open},
+    fingerprint,
     patience::{Patience, Undone},
 };
 use bus::{Bus, Delivery, Outgoing, RetryTier, queue};
@@ -155,16 +156,19 @@ impl Groups {
                 tracing::warn!(provider = slug, %organization, "inbound callback put with the dead letters: {why}");
                 Reason::Malformed
             })?;
-        let (mut unusable, mut forward) = (None, false);
+        let (mut unusable, mut forward) = (None, Vec::new());
         for (position, reading) in (0..).zip(readings) {
             if !taken.is_pending(position) {
                 continue;
             }
             let (person, what) = match reading {
-                Reading::Inbound(inbound) => (inbound.from.clone(), What::Wrote(provider, inbound)),
+                Reading::Inbound(inbound) => {
+                    let inbound = named(inbound, &taken.callback.body, position);
+                    (inbound.from.clone(), What::Wrote(provider, inbound))
+                }
                 Reading::OptOut(signal) => (signal.number.e164(), What::Signal(signal)),
                 Reading::Receipt(_) => {
-                    forward = true;
+                    forward.push(position);
                     continue;
                 }
                 Reading::Unrecognised { .. } => {
@@ -180,8 +184,8 @@ impl Groups {
                 what,
             });
         }
-        if forward {
-            kept.forward(taken)?;
+        if !forward.is_empty() {
+            kept.forward(taken, forward)?;
             self.metrics.forwarded.inc();
         }
         unusable.map_or(Ok(()), Err)
@@ -233,5 +237,18 @@ impl Groups {
             }
         }
         Ok(done)
+    }
+}
+
+/// A message without an id of its own gets one of the callback that it came in: whoever repeats
+/// that repeats its body.
+fn named(inbound: Inbound, body: &[u8], position: u32) -> Inbound {
+    if !inbound.provider_message_id.is_empty() {
+        return inbound;
+    }
+    let position = position.to_be_bytes();
+    Inbound {
+        provider_message_id: format!("sha256:{}", fingerprint([position.as_slice(), body])),
+        ..inbound
     }
 }

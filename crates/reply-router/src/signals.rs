@@ -60,6 +60,7 @@ impl Groups {
             .opt_outs
             .with_label_values(&[news::word(change.kind)])
             .inc();
-        Ok(vec![news::opt_out(change, None, Some(&name))])
+        // Several people may be signalled at the same moment: the name is the callback's, not theirs.
+        Ok(vec![news::opt_out(change, None, None)])
     }
 }

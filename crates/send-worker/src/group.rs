@@ -15,7 +15,7 @@ use message::{
     chunk::ChunkRow,
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
-use providers::{RejectReason, SubmitClass};
+use providers::{OptOutScope, RejectReason, SubmitClass};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -364,13 +364,17 @@ impl Group {
 
     /// The provider refuses this recipient because they opted out there: so they have here.
     async fn record_opt_out(&self, row: &ChunkRow, code: &str) -> Option<bus::Outgoing> {
+        let sender = match self.open.provider.capabilities().opted_out_towards {
+            OptOutScope::Organization => None,
+            OptOutScope::Sender => Some(self.open.connection.sender.key()),
+        };
         let change = OptOutChange {
             organization_id: self.open.chunk.organization_id.clone(),
             number: row.to,
             kind: OptOutKind::OptOut,
             at: now(),
             source: OptOutSource::Provider,
-            sender: Some(self.open.connection.sender.key()),
+            sender,
             connection_id: Some(self.open.connection.id.clone()),
             evidence: format!("{} {code}", self.open.provider.slug()),
         };

@@ -7,6 +7,7 @@
 //! - [`run`] follows one chunk from its delivery to its ack;
 //! - [`submit`] is the HTTP client, [`tokens`] what its requests carry, [`pacing`] the limit, [`policy`] what an outcome means.
 
+mod codes;
 mod connections;
 mod group;
 mod lane;

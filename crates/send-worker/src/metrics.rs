@@ -1,12 +1,17 @@
 //! Every series send-worker exports. Label values are enums and slugs, so their number is bounded.
 
+use std::sync::Arc;
+
 use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use runtime::Metrics;
+
+use crate::codes::Codes;
 
 /// See the help texts.
 #[derive(Debug, Clone)]
 pub struct SendMetrics {
     pub(crate) submits: IntCounterVec,
+    pub(crate) codes: Arc<Codes>,
     pub(crate) submit_seconds: HistogramVec,
     pub(crate) requests_in_flight: IntGauge,
     pub(crate) rows: IntCounterVec,
@@ -28,6 +33,11 @@ impl SendMetrics {
                 "Messages submitted, by provider and by what the answer meant.",
                 &["provider", "outcome"],
             ),
+            codes: Arc::new(Codes::new(metrics.counters(
+                "smsfleet_send_codes_total",
+                "Messages submitted and not accepted, by provider, by what the answer meant and by the provider's code.",
+                &["provider", "outcome", "code"],
+            ))),
             submit_seconds: metrics.seconds_by(
                 "smsfleet_send_submit_seconds",
                 "Seconds from the start of a request to the end of its answer, by provider.",

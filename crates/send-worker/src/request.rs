@@ -15,7 +15,7 @@ use message::{
 };
 use providers::{
     Answer, Hint, MtMessage, RejectReason, Submission, SubmitClass, SubmitMode, SubmitOutcome,
-    Unsendable,
+    Unsendable, check_message,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -125,9 +125,7 @@ impl Request<'_> {
             };
             let refused = match text {
                 Err(_) => Some((RejectReason::Other, "missing_field")),
-                Ok(_) => open
-                    .provider
-                    .check_message(&open.connection, &message)
+                Ok(_) => check_message(open.provider, &open.connection, &message)
                     .err()
                     .map(|refusal| (refusal.reason, refusal.code)),
             };
@@ -398,10 +396,11 @@ impl Request<'_> {
 }
 
 impl Shared {
-    fn count(&self, slug: &str, outcomes: &[SubmitOutcome]) {
+    fn count(&self, slug: &'static str, outcomes: &[SubmitOutcome]) {
         for outcome in outcomes {
             let labels = [slug, outcome.class.as_str()];
             self.metrics.submits.with_label_values(&labels).inc();
+            self.metrics.codes.count(slug, outcome);
         }
     }
 }

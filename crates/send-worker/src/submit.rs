@@ -71,6 +71,7 @@ impl Submitter {
         let mut response = http::Response::new(body.freeze());
         *response.status_mut() = status;
         *response.headers_mut() = headers;
+        providers::date_if_missing(&mut response, crate::group::now());
         Ok(response)
     }
 }

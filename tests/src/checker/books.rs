@@ -266,7 +266,7 @@ fn twin_against_ledger(history: &History, ours: &[Attempted<'_>], verdict: &mut 
         verdict.compare(
             format!("taken by the twin, {status} there"),
             count(ours, |m| m.taken() > 0 && m.told_by_twin() == status),
-            format!("the same in the ledger or receipt given up"),
+            "the same in the ledger or receipt given up".to_owned(),
             count(ours, |m| {
                 m.taken() > 0
                     && m.told_by_twin() == status

@@ -52,7 +52,7 @@ fn settled() -> History {
             requests: 1,
             accepted: taken,
             status: (taken > 0).then(|| state(row).to_owned()),
-            error_code: None,
+            ..AuditEntry::default()
         });
     }
     twin.totals.ambiguous_not_taken = 1;

@@ -8,7 +8,7 @@ use axum::response::Response;
 use super::accounts::Account;
 use super::messages::{NewMessage, Taken, View};
 use super::plan::{self, Way};
-use super::{Engine, Job, Provider, unix_seconds};
+use super::{Engine, Job, Provider, status, unix_seconds};
 use crate::audit::{Arrival, Key};
 use crate::chance::{Dice, Subject};
 use crate::fault::Fault;
@@ -264,7 +264,7 @@ impl<P: Provider> Call<'_, P> {
             let id = messages.push(new, taken);
             messages.view(id)?
         };
-        let first = P::word(way.first);
+        let first = status::<P>(way.first);
         let audit = &engine.stage.audit;
         let times = audit.accepted(arrival.entry, first, segments, self.ambiguous, self.at);
         if dry {

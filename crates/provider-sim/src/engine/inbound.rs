@@ -39,6 +39,8 @@ pub(crate) struct KeywordEffect {
     pub scope: Option<String>,
     /// Whether the provider answers by itself and declares it to the customer.
     pub declared: bool,
+    /// Whether the customer is told of it a second time, under another name than the message's.
+    pub told_apart: bool,
 }
 
 impl<P: Provider> Engine<P> {
@@ -118,9 +120,11 @@ impl<P: Provider> Engine<P> {
             declared: false,
             at: SystemTime::now(),
         };
+        let mut names = 1;
         if let Some(keyword) = message.keyword {
             let effect = self.provider.keyword_effect(account, &message, keyword);
             message.declared = effect.declared;
+            names += u64::from(effect.told_apart);
             // Blocked first and told afterwards: a request may be refused before the customer knows why.
             if let (Some(person), Some(scope)) = (person, effect.scope)
                 && keyword != Keyword::Help
@@ -142,6 +146,9 @@ impl<P: Provider> Engine<P> {
             audit.count(|totals| totals.inbound.no_webhook += 1);
         }
         let posted = posted?;
+        if posted.is_success() {
+            audit.count(|totals| totals.inbound.acknowledged += names);
+        }
         if let (Some(person), Some(Keyword::Stop), true) =
             (person, message.keyword, posted.is_success())
         {

@@ -81,6 +81,7 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use crate::audit::Status;
 use crate::behaviour::SignatureVariant;
 use crate::delivery::{Schedule, Waiting};
 use crate::locked;
@@ -253,6 +254,14 @@ impl<P: Provider> Twin for Engine<P> {
         self.accounts
             .iter()
             .for_each(|account| account.reset(Instant::now()));
+    }
+}
+
+/// A phase as the audit books it.
+fn status<P: Provider>(phase: Phase) -> Status {
+    Status {
+        word: P::word(phase),
+        phase: phase.as_str(),
     }
 }
 

@@ -22,6 +22,20 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
+    /// The word in the audit, the same for all providers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Undelivered => "undelivered",
+            Self::Failed => "failed",
+            Self::Delivered => "delivered",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+        }
+    }
+
     /// A message moves to a higher rank only.
     pub fn rank(self) -> u8 {
         match self {

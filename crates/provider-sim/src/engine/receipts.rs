@@ -9,7 +9,7 @@ use super::ids::{Kind, Number};
 use super::messages::{MessageId, View};
 use super::phase::Phase;
 use super::plan::{Posting, Step};
-use super::{Engine, Provider, unix_seconds};
+use super::{Engine, Provider, status, unix_seconds};
 use crate::chance::{Dice, Subject};
 use crate::locked;
 use crate::webhook::Callback;
@@ -128,7 +128,7 @@ impl<P: Provider> Engine<P> {
             return;
         };
         if let Some(before) = before {
-            let (from, to) = (P::word(before), P::word(message.phase));
+            let (from, to) = (status::<P>(before), status::<P>(message.phase));
             self.stage
                 .audit
                 .moved(message.entry, from, to, message.code);

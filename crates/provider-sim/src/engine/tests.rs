@@ -198,6 +198,7 @@ impl<const GROUPED: bool> Provider for Acme<GROUPED> {
         _: Keyword,
     ) -> KeywordEffect {
         KeywordEffect {
+            told_apart: false,
             scope: Some(String::new()),
             declared: false,
         }
@@ -479,6 +480,7 @@ async fn an_opt_out_can_be_told_by_the_receipt_alone() {
     site.twin.idle().await;
     let audit = site.twin.audit();
     assert_eq!(audit.entries[0].status.as_deref(), Some("REJECTED"));
+    assert_eq!(audit.entries[0].phase.as_deref(), Some("rejected"));
     assert_eq!(audit.entries[0].error_code.as_deref(), Some("OPTED_OUT"));
     assert_eq!(audit.totals.requests_after_stop, 1);
     site.twin

@@ -21,6 +21,7 @@ pub(crate) fn keyword_effect(
     let scope = if on_stop.any_sender { "" } else { message.to };
     let blocks = on_stop.then != InfobipBlocked::NotAtAll;
     KeywordEffect {
+        told_apart: false,
         scope: blocks.then(|| scope.to_owned()),
         declared: false,
     }

@@ -23,6 +23,7 @@ const REVISION: &str = "0a9b8c7d-6e5f-4a3b-9c2d-1e0f9a8b7c6d";
 pub(crate) fn keyword_effect(message: &FromPerson<'_, Details>) -> KeywordEffect {
     let handled = message.from.starts_with("+1");
     KeywordEffect {
+        told_apart: false,
         scope: handled.then(|| message.to.to_owned()),
         declared: false,
     }

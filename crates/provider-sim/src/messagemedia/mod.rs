@@ -210,7 +210,12 @@ impl Provider for MessageMedia {
             let mut books = self.books.open(message.number.run);
             books.block(account.number, person);
         }
-        KeywordEffect::default()
+        KeywordEffect {
+            told_apart: keyword == Keyword::Stop
+                && account.settings.account_webhook.is_some()
+                && inbound::reply_url(&account.settings, message).is_some(),
+            ..KeywordEffect::default()
+        }
     }
 
     fn understands(&self, _: &Answer) -> bool {

@@ -1,7 +1,7 @@
-//! The APIs on one address, told apart by their paths: who asks, and taking messages.
+//! The APIs on one address, told apart by their paths, and the two ways to send.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -9,26 +9,25 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::header::{HOST, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::accounts::{Account, SinchConsent};
+use super::accounts::Account;
 use super::batch::{self, Batch, Checked, Entry};
-use super::definition::{self, Definition, Identity};
-use super::errors::{Refusal, answer, is_of_kind};
+use super::caller::Request;
+use super::definition::{self, Definition};
+use super::errors::{Refusal, answer};
 use super::queue::Queues;
 use super::receipts::milliseconds;
-use super::token::{self, BadToken};
-use super::{Details, FromBatch, Sinch, lookup, ulid};
-use crate::engine::{Asked, Call, Engine, NewMessage, Phase, Provider, Trouble, View, auth};
+use super::sending::{Content, enqueue, pass_on};
+use super::{Details, FromBatch, Sinch, lookup, token, ulid};
+use crate::engine::{Asked, Call, Engine, Provider, Trouble, View};
 use crate::segments;
 
 /// Sinch names no limit; a client that keeps to 1 MiB is never over this one.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// What a queue full of other messages does to one more.
-const QUEUE_IS_FULL: &str = "the queue of the app is full";
 
 pub(crate) type Twin = Arc<Engine<Sinch>>;
 
@@ -58,102 +57,6 @@ pub(crate) fn routes(twin: Twin) -> Router {
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(twin)
-}
-
-/// The apps of a project that a caller may use; at least one.
-pub(crate) struct Caller<'e> {
-    pub accounts: Vec<&'e Account>,
-}
-
-impl<'e> Caller<'e> {
-    pub fn app(&self, id: &str) -> Result<&'e Account, Refusal> {
-        let found = self
-            .accounts
-            .iter()
-            .find(|account| account.settings.app_id == id);
-        found
-            .copied()
-            .ok_or_else(|| Refusal::not_found("no such app_id in this project and region"))
-    }
-
-    pub fn numbers(&self) -> Vec<u16> {
-        self.accounts.iter().map(|account| account.number).collect()
-    }
-}
-
-/// Who asks, and whether the project is theirs. HTTP Basic, which Sinch lets through a few times for tests, is refused: no
-/// client in earnest may use it.
-pub(crate) fn authenticate<'e>(
-    twin: &'e Engine<Sinch>,
-    headers: &HeaderMap,
-    project: &str,
-) -> Result<Caller<'e>, Refusal> {
-    let token = auth::credentials(headers, "Bearer");
-    let token = token.ok_or_else(|| Refusal::unauthenticated("Bearer"))?;
-    let client = twin.provider.tokens.client_of(token, SystemTime::now());
-    let client = client.map_err(|bad: BadToken| Refusal::unauthenticated(bad.challenge()))?;
-    let region = told_region(headers);
-    let here = |account: &&Account| {
-        account.settings.project_id == project
-            && region.is_none_or(|region| account.settings.region.label() == region)
-    };
-    let mut accounts: Vec<&Account> = twin.accounts.iter().filter(here).collect();
-    if accounts.is_empty() {
-        return Err(Refusal::not_found("no such project in this region"));
-    }
-    accounts.retain(|account| account.settings.client_id == client);
-    if accounts.is_empty() {
-        let message = "the key has no access to this project";
-        return Err(Refusal::new(StatusCode::FORBIDDEN, message));
-    }
-    Ok(Caller { accounts })
-}
-
-/// The region in the host name, if the request was meant for one of Sinch's.
-fn told_region(headers: &HeaderMap) -> Option<&str> {
-    let host = headers.get(HOST)?.to_str().ok()?;
-    let host = host.split_once(':').map_or(host, |(host, _)| host);
-    let (region, rest) = host.split_once('.')?;
-    matches!(
-        rest,
-        "conversation.api.sinch.com" | "conversationbatch.api.sinch.com"
-    )
-    .then_some(region)
-}
-
-/// A send request as far as it is understood before anything is decided.
-struct Request<'e> {
-    account: &'e Account,
-    /// `None` if it is no JSON.
-    json: Option<Value>,
-}
-
-impl<'e> Request<'e> {
-    /// Finds the app that the request is about; one that names none is anybody's in the project, and refused later.
-    fn read(
-        twin: &'e Engine<Sinch>,
-        headers: &HeaderMap,
-        project: &str,
-        body: Result<Bytes, BytesRejection>,
-    ) -> Result<Self, Refusal> {
-        let caller = authenticate(twin, headers, project)?;
-        let body = body.map_err(|rejection| {
-            let status = rejection.status();
-            Refusal::new(status, "the request body is too large or incomplete")
-        })?;
-        if !is_of_kind(headers, "application/json") {
-            let message = "the request body must be application/json";
-            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-        }
-        let json: Option<Value> = serde_json::from_slice(&body).ok();
-        let app_id = json.as_ref().and_then(|json| json.get("app_id")?.as_str());
-        let account = match app_id.filter(|id| !id.is_empty()) {
-            Some(id) => Some(caller.app(id)?),
-            None => caller.accounts.first().copied(),
-        };
-        let account = account.ok_or_else(|| Refusal::not_found("no such app_id"))?;
-        Ok(Self { account, json })
-    }
 }
 
 async fn send(
@@ -288,71 +191,6 @@ fn take_batch(
         );
     }
     Ok(body)
-}
-
-/// What is one message's own.
-struct Content {
-    text: String,
-    sender: Option<String>,
-    batch: Option<FromBatch>,
-    complete: bool,
-}
-
-/// Takes the message, whatever stage two says to it; that is told later.
-fn pass_on(
-    call: &mut Call<'_, Sinch>,
-    index: usize,
-    to: Identity,
-    definition: &Definition,
-    content: Content,
-    wait: Duration,
-) -> Option<View<Details>> {
-    let account = call.account;
-    let own = || account.settings.senders.first().cloned();
-    let sender = content.sender.or_else(own);
-    let segments = segments::count(&content.text);
-    let parts = (segments, definition.parts_max);
-    let objection = match content.complete {
-        true => definition::objection(account, &to, sender.as_deref(), &content.text, parts),
-        false => Some(definition::BAD_REQUEST),
-    };
-    let blocks = account.settings.consent == Some(SinchConsent::Primary);
-    let blocked = || {
-        // Which code a blocked message gets is undocumented; this one says it best.
-        (blocks && call.is_blocked(to.digits, "")).then_some("RECIPIENT_NOT_OPTED_IN")
-    };
-    let mut end = objection
-        .or_else(blocked)
-        .map(|code| (Phase::Rejected, code));
-    let mut wait = wait;
-    if let Some(ttl) = definition.ttl.filter(|&ttl| end.is_none() && ttl <= wait) {
-        (wait, end) = (ttl, Some((Phase::Expired, "MESSAGE_EXPIRED")));
-    }
-    let new = NewMessage {
-        to: to.digits,
-        sender: sender.unwrap_or_default(),
-        text: content.text,
-        segments,
-        details: Details {
-            batch: content.batch,
-            correlation_id: definition.correlation_id.clone(),
-            callback_url: definition.callback_url.clone(),
-            odd_identity: to.odd,
-        },
-        validity: definition.ttl.map(|ttl| ttl.saturating_sub(wait)),
-        first: Phase::Queued,
-        end,
-        dry: false,
-    };
-    call.take_later(index, new, wait)
-}
-
-fn enqueue(call: &Call<'_, Sinch>, count: usize) -> Result<super::queue::Places, Refusal> {
-    let run = call.engine.messages().run;
-    let queues = &call.engine.provider.queues;
-    queues
-        .enter(call.account, run, count, Instant::now())
-        .ok_or_else(|| Refusal::new(StatusCode::TOO_MANY_REQUESTS, QUEUE_IS_FULL))
 }
 
 fn refuse_all(call: &mut Call<'_, Sinch>, refusal: &Refusal) -> Response {

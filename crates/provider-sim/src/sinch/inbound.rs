@@ -43,7 +43,7 @@ pub(crate) fn callbacks(
         .as_deref()
         .filter(|_| account.foreign_events)
     {
-        call(status, Event::EventDeliveryReport(foreign_event(message)));
+        call(status, Event::Foreign(foreign_event(message)));
     }
     call(inbound, Event::Message(told(message)));
     match consent_keyword(account, message) {
@@ -68,6 +68,7 @@ pub(crate) fn keyword_effect(
     let acts = account.consent == Some(SinchConsent::Primary)
         && consent_keyword(account, message).is_some();
     KeywordEffect {
+        told_apart: false,
         scope: acts.then(String::new),
         declared: acts,
     }

@@ -12,7 +12,8 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::accounts::Account;
-use super::api::{Caller, Twin, authenticate};
+use super::api::Twin;
+use super::caller::{Caller, authenticate};
 use super::errors::{Refusal, answer};
 use super::receipts::{identity_of, metadata_of, seconds};
 use super::{Details, Sinch};

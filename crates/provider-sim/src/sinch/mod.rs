@@ -13,6 +13,7 @@
 mod accounts;
 mod api;
 mod batch;
+mod caller;
 mod definition;
 mod errors;
 mod fields;
@@ -20,6 +21,7 @@ mod inbound;
 mod lookup;
 mod queue;
 mod receipts;
+mod sending;
 mod signature;
 mod template;
 mod token;

@@ -81,8 +81,10 @@ pub(crate) struct Envelope<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event<'a> {
-    MessageDeliveryReport(Report<'a>),
-    EventDeliveryReport(serde_json::Value),
+    MessageDeliveryReport(Box<Report<'a>>),
+    /// Of an event that the app sent, which the fleet's never do.
+    #[serde(rename = "event_delivery_report")]
+    Foreign(serde_json::Value),
     Message(serde_json::Value),
     OptOutNotification(serde_json::Value),
     OptInNotification(serde_json::Value),
@@ -154,7 +156,7 @@ pub(crate) fn body(account: &Account, receipt: &Receipt<Details>) -> String {
     let envelope = Envelope {
         accepted_time: seconds(message.created),
         event_time: nanoseconds(receipt.at),
-        event: Event::MessageDeliveryReport(report),
+        event: Event::MessageDeliveryReport(Box::new(report)),
         correlation_id: (!correlation.is_empty()).then_some(correlation),
         ..Envelope::of(&account.settings, receipt.at)
     };
@@ -169,7 +171,7 @@ impl<'a> Envelope<'a> {
             accepted_time: milliseconds(at),
             event_time: nanoseconds(at),
             project_id: &account.project_id,
-            event: Event::EventDeliveryReport(serde_json::Value::Null),
+            event: Event::Foreign(serde_json::Value::Null),
             message_metadata: "",
             correlation_id: None,
         }

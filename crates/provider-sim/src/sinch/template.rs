@@ -35,22 +35,18 @@ fn pass(text: &str, parameters: &Parameters<'_>) -> String {
     filled
 }
 
-/// Text before the first placeholder, its name, the text behind it. A lone `${` and an empty `${}` are plain text.
+/// Text before the first placeholder, its name, the text behind it. A name has neither dollar nor brace, so that a lone `${`
+/// and an empty `${}` are plain text.
 fn next(text: &str) -> Option<(&str, &str, &str)> {
-    let mut from = 0;
-    loop {
-        let start = from + text.get(from..)?.find("${")?;
-        let inside = text.get(start + 2..)?;
-        let end = inside.find('}')?;
-        if end > 0 {
-            return Some((
-                text.get(..start)?,
-                inside.get(..end)?,
-                inside.get(end + 1..)?,
-            ));
+    for (start, opening) in text.match_indices("${") {
+        let inside = text.get(start + opening.len()..)?;
+        let end = inside.find(['$', '{', '}'])?;
+        let (name, after) = inside.split_at_checked(end)?;
+        if let Some(after) = after.strip_prefix('}').filter(|_| !name.is_empty()) {
+            return Some((text.get(..start)?, name, after));
         }
-        from = start + 2;
     }
+    None
 }
 
 #[cfg(test)]

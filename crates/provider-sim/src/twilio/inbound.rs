@@ -26,6 +26,7 @@ pub(crate) fn keyword_effect(
 ) -> KeywordEffect {
     let service = service(account, message);
     KeywordEffect {
+        told_apart: false,
         scope: Some(service.unwrap_or(message.to).to_owned()),
         declared: account.advanced_opt_out && service.is_some(),
     }

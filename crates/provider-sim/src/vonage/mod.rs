@@ -208,6 +208,7 @@ impl Provider for Vonage {
         _: Keyword,
     ) -> KeywordEffect {
         KeywordEffect {
+            told_apart: false,
             scope: account
                 .settings
                 .opt_out_assist

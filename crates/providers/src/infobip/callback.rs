@@ -9,7 +9,7 @@ use time::{
     macros::format_description,
 };
 
-use super::codes::{Status, is_account_fault, is_opt_out, receipt_status};
+use super::codes::{DUPLICATE, Status, is_account_fault, is_opt_out, receipt_status};
 use crate::{
     CallbackKind, Inbound, Malformed, OptOutScope, ProviderOptOut, Reading, Receipt,
     checks::with_plus, json,
@@ -134,6 +134,7 @@ impl Report {
             // `messageCount` says what is billed; a report is always about the whole message.
             parts: None,
             account_fault: group.is_failure() && is_account_fault(status.id, self.error()),
+            about_repetition: status.id == Some(DUPLICATE),
         })
     }
 
@@ -160,9 +161,8 @@ fn inbound(entry: Mo) -> Reading {
         return Reading::Ignored;
     }
     let given = |value: Option<String>| value.filter(|value| !value.is_empty());
-    let Some(provider_message_id) = given(entry.message_id) else {
-        return unusable("missing_message_id");
-    };
+    // Without an id it may still be a STOP.
+    let provider_message_id = given(entry.message_id).unwrap_or_default();
     let Some(from) = given(entry.from) else {
         return unusable("missing_from");
     };

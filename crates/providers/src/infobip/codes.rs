@@ -142,7 +142,6 @@ pub(super) fn receipt_status(group: Group, id: Option<i64>) -> ReceiptStatus {
     match (group, id.unwrap_or_default()) {
         // Not in the table of reports, where every refusal is one. But the repetition was refused,
         // and not the message of this name, which may be on the handset already.
-        (Group::Rejected, DUPLICATE) => ReceiptStatus::Accepted,
         (Group::Accepted, _) => ReceiptStatus::Accepted,
         (Group::Pending, 3 | 7) => ReceiptStatus::Sent,
         (Group::Pending, _) => ReceiptStatus::Accepted,

@@ -116,5 +116,6 @@ fn receipt(line: &Report, status: &Status) -> Receipt {
         part: None,
         parts: None,
         account_fault: false,
+        about_repetition: false,
     })
 }

@@ -165,7 +165,7 @@ const REPORTED: &[(i64, &[i64], ReceiptStatus)] = &[
         ReceiptStatus::Rejected,
     ),
     // A repetition was refused, and not the message.
-    (5, &[23], ReceiptStatus::Accepted),
+    (5, &[23], ReceiptStatus::Rejected),
 ];
 
 fn reported(status: &serde_json::Value) -> Option<ReceiptStatus> {

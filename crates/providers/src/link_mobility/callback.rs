@@ -105,6 +105,7 @@ fn receipt(report: Report) -> Result<Reading, Malformed> {
             .and_then(|segments| u8::try_from(segments).ok())
             .filter(|segments| *segments > 0),
         account_fault: false,
+        about_repetition: false,
     }))
 }
 

@@ -167,9 +167,14 @@ pub(super) fn host(text: &str) -> &str {
     &rest[..end]
 }
 
-/// How a field is switched on.
-pub(super) const YES: &str = "yes";
+/// Whether a field is switched on.
+pub(super) fn is_yes(text: &str) -> bool {
+    matches!(text, "yes" | "true")
+}
 
 fn yes_or_no(text: &str) -> Checked {
-    expect(matches!(text, YES | "no"), "`yes` or `no`")
+    expect(
+        is_yes(text) || matches!(text, "no" | "false"),
+        "`yes` or `no`",
+    )
 }

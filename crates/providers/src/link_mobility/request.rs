@@ -36,7 +36,10 @@ pub(super) fn build(
 
 fn origin(connection: &Connection) -> String {
     match connection.field("base_url") {
-        "" => format!("https://{}", form::host(connection.field("endpoint_host"))),
+        "" => format!(
+            "https://{}",
+            form::host(connection.field("endpoint_host")).to_ascii_lowercase()
+        ),
         base => base.trim_end_matches('/').to_owned(),
     }
 }
@@ -108,7 +111,7 @@ pub(super) fn shows_nothing(c: char) -> bool {
 
 /// What is sent of `text`: all of it, or what LINK carries of it if the connection wants that.
 pub(super) fn text<'t>(connection: &Connection, text: &'t str) -> Cow<'t, str> {
-    if !has_non_bmp(text) || connection.field("strip_non_bmp") != form::YES {
+    if !has_non_bmp(text) || !form::is_yes(connection.field("strip_non_bmp")) {
         return Cow::Borrowed(text);
     }
     text.chars().filter(|c| *c <= '\u{ffff}').collect()

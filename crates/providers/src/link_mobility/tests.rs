@@ -241,6 +241,7 @@ fn every_result_code_of_a_report_means_its_status() {
             part: Some(1),
             parts: Some(3),
             account_fault: false,
+            about_repetition: false,
         };
         assert_eq!(read, [Reading::Receipt(receipt)], "{code}");
     }

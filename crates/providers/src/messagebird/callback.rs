@@ -53,6 +53,7 @@ fn receipt(values: &Values) -> Result<Vec<Reading>, Malformed> {
         // One receipt speaks for all parts (`messagePartCount`).
         parts: None,
         account_fault: false,
+        about_repetition: false,
     })];
     if code == OPTED_OUT {
         let number = values.one("recipient").map(address);

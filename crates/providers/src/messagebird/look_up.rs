@@ -141,6 +141,7 @@ fn found(sought: &Sought<'_>, message: Message) -> Found {
         part: None,
         parts: None,
         account_fault: false,
+        about_repetition: false,
     })
 }
 

@@ -4,17 +4,14 @@
 //! Account webhooks are templates of the customer's: a variable that is not set shows up as its own
 //! name, `$replyId`, and is as good as absent.
 
-use bytes::Bytes;
-use http::Request;
 use message::{Msisdn, Sender, Timestamp, event::Keyword, opt_out::OptOutKind};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::codes::{DESTINATION_BLOCKED, USAGE_THRESHOLD, is_code, status};
 use crate::{
     Inbound, Malformed, OptOutScope, ProviderOptOut, Reading, Receipt, ReceiptStatus, Verified,
-    json, signature::hex,
+    json,
 };
 
 /// The event's name where the customer registers for it.
@@ -109,6 +106,7 @@ fn receipt(said: &Said) -> Result<Vec<Reading>, Malformed> {
         provider_message_id,
         status,
         account_fault: refused_as(USAGE_THRESHOLD),
+        about_repetition: false,
         error_code,
         part: None,
         parts: None,
@@ -129,9 +127,7 @@ fn inbound(said: &Said, id: &str, callback: &Verified<'_>) -> Result<Inbound, Ma
     let media = said.0.get("attachments").and_then(Value::as_array);
     let media = media.map_or(0, Vec::len);
     Ok(Inbound {
-        provider_message_id: said
-            .text(id)
-            .unwrap_or_else(|| id_of_body(callback.request())),
+        provider_message_id: said.text(id).unwrap_or_default(),
         from: address(from),
         // Left out of replies to a message that was sent without a sender.
         to: to
@@ -195,11 +191,6 @@ const UNSET_CONTENT: &[&str] = &[
     "$esc.json($moContent)",
     "$esc.json($!moContent)",
 ];
-
-/// In place of an id: whoever repeats the callback repeats its body.
-fn id_of_body(request: &Request<Bytes>) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(request.body())))
-}
 
 fn time(text: &str) -> Option<Timestamp> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;

@@ -88,6 +88,7 @@ fn found(sought: &Sought<'_>, body: &[u8]) -> Option<Found> {
         part: None,
         parts: None,
         account_fault: false,
+        about_repetition: false,
     }))
 }
 

@@ -66,6 +66,7 @@ fn receipt(report: Report) -> Result<Vec<Reading>, Malformed> {
         part: None,
         parts: None,
         account_fault,
+        about_repetition: false,
     })];
     if opted_out && let Some(number) = report.channel_identity.unwrap_or_default().sms_number() {
         readings.push(Reading::OptOut(ProviderOptOut {

@@ -7,7 +7,7 @@ use crate::{
     checks::{Checked, alphanumeric, expect, number, origin, password, short_code},
 };
 
-/// The value of `send_mode` that makes many messages one request.
+/// The value of `mode` that makes many messages one request.
 pub(super) const BATCH: &str = "batch";
 
 pub(super) static FORM: Form = Form {
@@ -68,7 +68,7 @@ pub(super) static FORM: Form = Form {
             check: webhook_secret,
         },
         Field {
-            key: "send_mode",
+            key: "mode",
             label: "Send mode",
             secret: false,
             required: false,

@@ -47,7 +47,7 @@ fn connection(more: &[(&str, &str)]) -> Connection {
     }
 }
 
-const BATCH: &[(&str, &str)] = &[("send_mode", "batch")];
+const BATCH: &[(&str, &str)] = &[("mode", "batch")];
 
 fn mt(text: &str) -> MtMessage<'_> {
     MtMessage {
@@ -195,7 +195,7 @@ fn every_reason_of_the_page_has_its_status() {
 #[test]
 fn only_a_connection_that_says_so_sends_batches() {
     assert_eq!(Sinch.messages_per_request(&connection(&[])), 1);
-    let single = connection(&[("send_mode", "single")]);
+    let single = connection(&[("mode", "single")]);
     assert_eq!(Sinch.messages_per_request(&single), 1);
     assert_eq!(Sinch.messages_per_request(&connection(BATCH)), 1000);
 }

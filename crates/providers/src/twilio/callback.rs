@@ -192,7 +192,9 @@ fn receipt(form: &Parameters<'_>, query: &Parameters<'_>) -> Result<Vec<Reading>
         .unwrap_or_default();
     let reference = query.one("m")?.map(str::to_owned);
     let status = match status_word(word) {
-        Word::Status(ReceiptStatus::Failed) if code == VALIDITY_EXPIRED => ReceiptStatus::Expired,
+        Word::Status(ReceiptStatus::Failed) if code == VALIDITY_EXPIRED && word == "failed" => {
+            ReceiptStatus::Expired
+        }
         Word::Status(status) => status,
         Word::Inbound => return Ok(vec![Reading::Ignored]),
         Word::Unknown => {
@@ -208,6 +210,7 @@ fn receipt(form: &Parameters<'_>, query: &Parameters<'_>) -> Result<Vec<Reading>
         part: None,
         parts: None,
         account_fault: false,
+        about_repetition: false,
     })];
     if code == OPTED_OUT {
         let number = form.one("To")?.map(with_plus);
@@ -215,7 +218,7 @@ fn receipt(form: &Parameters<'_>, query: &Parameters<'_>) -> Result<Vec<Reading>
             readings.push(Reading::OptOut(ProviderOptOut {
                 number,
                 kind: OptOutKind::OptOut,
-                scope: OptOutScope::Sender,
+                scope: OptOutScope::Organization,
                 code: code.to_owned(),
             }));
         }

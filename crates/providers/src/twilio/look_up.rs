@@ -83,6 +83,7 @@ impl StatusLookUp for LookUp {
                     part: None,
                     parts: None,
                     account_fault: false,
+                    about_repetition: false,
                 })
             }
             codes::Word::Inbound | codes::Word::Unknown => Found::Unknown,

@@ -117,7 +117,13 @@ fn receipt(fields: &Fields) -> Result<Vec<Reading>, Malformed> {
         part: None,
         parts: None,
         account_fault: false,
+        about_repetition: false,
     };
+    // Only these two words say it (section 6); `deleted` is failed without that meaning.
+    let says_opt_out = ["failed", "rejected"].contains(&word.to_lowercase().as_str());
+    if !says_opt_out {
+        return Ok(vec![Reading::Receipt(receipt)]);
+    }
     Ok(readings(receipt, SMS_OPTED_OUT, fields.filled("msisdn")))
 }
 
@@ -221,6 +227,7 @@ impl Body {
             part: None,
             parts: None,
             account_fault: false,
+            about_repetition: false,
         };
         Ok(readings(receipt, MESSAGES_OPTED_OUT, self.to.as_deref()))
     }

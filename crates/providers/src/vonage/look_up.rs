@@ -125,6 +125,7 @@ fn found(sought: &Sought<'_>, records: &[Record]) -> Found {
         part: None,
         parts: None,
         account_fault: false,
+        about_repetition: false,
     })
 }
 

@@ -156,11 +156,16 @@ impl World {
 
     /// A receipt of the row, as the ingress hands it on.
     pub fn receipt(&self, row: u32, status: &str, code: &str) -> Callback {
-        let reference = Reference {
+        let reference = self.reference(row);
+        callback(&format!("?m={reference}"), &status_form(row, status, code))
+    }
+
+    /// The row's name on every wire.
+    pub fn reference(&self, row: u32) -> Reference {
+        Reference {
             batch: self.batch,
             row,
-        };
-        callback(&format!("?m={reference}"), &status_form(row, status, code))
+        }
     }
 
     pub async fn publish(&self, callbacks: Vec<Callback>) {

@@ -438,7 +438,7 @@ async fn texts_that_a_batch_would_garble_travel_alone_beside_it() {
         }
         inner(asked)
     };
-    let fields: Vec<_> = SINCH.into_iter().chain([("send_mode", "batch")]).collect();
+    let fields: Vec<_> = SINCH.into_iter().chain([("mode", "batch")]).collect();
     let mut world = world("sinch", "35312345678", &fields, &SINCH_HOSTS, script).await;
     let (batch, mut chunks) = world.batch("d1", 10, 10).await;
     for chunk in &mut chunks {

@@ -13,7 +13,7 @@ use ledger::{Counts, Row};
 use message::{BatchKey, MessageState, Msisdn, Reference};
 use provider_sim::{AuditEntry, AuditReport};
 
-use super::{check::Check, expect::Expected};
+use super::{check::Check, ends::same_end, expect::Expected};
 
 /// A batch as the ledger has it, and what was expected of it.
 #[derive(Debug, Clone)]
@@ -35,6 +35,7 @@ pub const STOP_WORKS_WITHIN_MILLIS: u64 = 1_000;
 /// under way: there the ledger may be behind the provider, and never ahead of it.
 #[must_use]
 pub fn examine(
+    provider: &str,
     batches: &[BatchBooks],
     audit: &AuditReport,
     replies_heard: u64,
@@ -49,8 +50,8 @@ pub fn examine(
         nobody_twice(batches, audit, &twin),
         nothing_missing(batches, &twin),
         nothing_extra(batches, audit),
-        same_ends(batches, &twin, finished),
-        stops(audit),
+        same_ends(provider, batches, &twin, finished),
+        stops(batches, audit),
         replies(audit, replies_heard, finished),
     ]
 }
@@ -236,7 +237,7 @@ fn nothing_extra(batches: &[BatchBooks], audit: &AuditReport) -> Check {
 }
 
 /// Who got which message, and how it ended, on both sides.
-fn same_ends(batches: &[BatchBooks], twin: &Twin<'_>, finished: bool) -> Check {
+fn same_ends(provider: &str, batches: &[BatchBooks], twin: &Twin<'_>, finished: bool) -> Check {
     let mut check =
         Check::new("every message the provider took has the same person and end in the ledger");
     for batch in batches {
@@ -245,7 +246,8 @@ fn same_ends(batches: &[BatchBooks], twin: &Twin<'_>, finished: bool) -> Check {
             let Some(entry) = twin.accepted(name) else {
                 continue;
             };
-            let end = entry.status.as_deref().unwrap_or_default();
+            let end = entry.phase.as_deref().unwrap_or_default();
+            let code = entry.error_code.as_deref().unwrap_or_default();
             let person = batch
                 .expected
                 .as_ref()
@@ -256,23 +258,43 @@ fn same_ends(batches: &[BatchBooks], twin: &Twin<'_>, finished: bool) -> Check {
                 None => true,
             };
             let behind = !finished && !row.state.is_terminal() && row.state != MessageState::Queued;
-            check.look(same_person && (behind || same_end(row.state, end)), || {
-                format!("{name}: {} here, {end} there", row.state)
+            let same = same_end(provider, row.state, entry);
+            check.look(same_person && (behind || same), || {
+                format!(
+                    "{name}: {} {} here, {end} {code} there",
+                    row.state, row.code
+                )
             });
         }
     }
     check
 }
 
-fn stops(audit: &AuditReport) -> Check {
+/// Of the mailing: the fleet's own answer to a STOP comes after it, and may have to wait.
+fn stops(batches: &[BatchBooks], audit: &AuditReport) -> Check {
     let mut check = Check::new("no request later than 1 s after an acknowledged STOP");
+    let answers: HashSet<BatchKey> = batches
+        .iter()
+        .filter(|batch| batch.expected.is_none())
+        .map(|batch| batch.key)
+        .collect();
+    let is_answer = |entry: &AuditEntry| {
+        let name = entry.reference.parse::<Reference>();
+        name.is_ok_and(|name| answers.contains(&name.batch))
+    };
+    let mut late: HashMap<(&str, &str), u64> = HashMap::new();
+    for entry in &audit.entries {
+        if entry.worst_late_ms > 0 && !is_answer(entry) {
+            let person = (entry.account.as_str(), entry.recipient.as_str());
+            let worst = late.entry(person).or_default();
+            *worst = entry.worst_late_ms.max(*worst);
+        }
+    }
     for stop in &audit.stops {
-        check.look(stop.worst_late_ms <= STOP_WORKS_WITHIN_MILLIS, || {
-            format!(
-                "{}: {} ms late",
-                masked(&stop.recipient),
-                stop.worst_late_ms
-            )
+        let person = (stop.account.as_str(), stop.recipient.as_str());
+        let late = late.get(&person).copied().unwrap_or(0);
+        check.look(late <= STOP_WORKS_WITHIN_MILLIS, || {
+            format!("{}: {late} ms late", masked(&stop.recipient))
         });
     }
     check
@@ -281,7 +303,7 @@ fn stops(audit: &AuditReport) -> Check {
 /// What a webhook acknowledged is in the fleet's hands, and has to come out on the other side.
 fn replies(audit: &AuditReport, heard: u64, finished: bool) -> Check {
     let mut check = Check::new("every acknowledged reply was handed on to the platform, once");
-    let written = audit.totals.inbound.posts.ok;
+    let written = audit.totals.inbound.acknowledged;
     check.looked_at = written;
     check.wrong = match finished {
         true => written.abs_diff(heard),
@@ -318,27 +340,6 @@ fn was_taken(row: &Row) -> bool {
 
 /// How send-worker begins the code of a message that ran out of attempts.
 const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
-
-/// Whether the provider's status of a taken message is the ledger's.
-fn same_end(state: MessageState, there: &str) -> bool {
-    match there {
-        "delivered" => state == MessageState::Delivered,
-        "undelivered" => state == MessageState::Undelivered,
-        "failed" => matches!(state, MessageState::Failed | MessageState::Expired),
-        // Receipts still under way: the ledger may be behind, never ahead.
-        "sent" => matches!(
-            state,
-            MessageState::Sent
-                | MessageState::Accepted
-                | MessageState::InDoubt
-                | MessageState::Sending
-        ),
-        _ => matches!(
-            state,
-            MessageState::Accepted | MessageState::InDoubt | MessageState::Sending
-        ),
-    }
-}
 
 fn handed_over(batches: &[BatchBooks]) -> impl Iterator<Item = (&BatchBooks, &[Expected])> {
     batches

@@ -2,18 +2,19 @@
 //! directory service that listens for opt-outs.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bus::{Bus, Consumer, Topic};
 use message::{
+    Msisdn, OrganizationId,
     event::{Event, Keyword, ReplyEvent},
     opt_out::OptOutKind,
 };
 use serde::Serialize;
 
-/// What was heard so far.
+/// What was heard of an organisation's people so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Heard {
     /// Replies that are an opt-out.
@@ -50,8 +51,10 @@ pub struct Listener {
 /// What was heard, and under which names: news may be told twice and is the same news then.
 #[derive(Debug, Default)]
 struct Notes {
-    heard: Heard,
+    heard: HashMap<OrganizationId, Heard>,
     seen: HashSet<String>,
+    /// Who opted out or in: the same person may do so by a text and again by a provider's word.
+    changed: HashSet<(OrganizationId, Msisdn, bool)>,
 }
 
 impl Listener {
@@ -67,11 +70,9 @@ impl Listener {
     }
 
     /// What was heard so far.
-    pub fn heard(&self) -> Heard {
-        self.notes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .heard
+    pub fn heard(&self, organization: &OrganizationId) -> Heard {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.heard.get(organization).copied().unwrap_or_default()
     }
 
     /// Whether nobody stopped listening: then the figures would lie.
@@ -98,7 +99,7 @@ impl Notes {
         if !self.seen.insert(reply.event_id) {
             return;
         }
-        let heard = &mut self.heard;
+        let heard = self.heard.entry(reply.organization_id).or_default();
         heard.matched += u64::from(reply.in_reply_to.is_some());
         match reply.keyword {
             Keyword::OptOut => heard.stop += 1,
@@ -112,10 +113,14 @@ impl Notes {
         let Ok(Event::OptOut(event)) = serde_json::from_slice(body) else {
             return; // statuses are in the ledger, refusals too
         };
-        if self.seen.insert(event.event_id) {
-            match event.change.kind {
-                OptOutKind::OptOut => self.heard.opted_out += 1,
-                OptOutKind::OptIn => self.heard.opted_in += 1,
+        let change = event.change;
+        let is_out = change.kind == OptOutKind::OptOut;
+        let person = (change.organization_id.clone(), change.number, is_out);
+        if self.changed.insert(person) {
+            let heard = self.heard.entry(change.organization_id).or_default();
+            match change.kind {
+                OptOutKind::OptOut => heard.opted_out += 1,
+                OptOutKind::OptIn => heard.opted_in += 1,
             }
         }
     }

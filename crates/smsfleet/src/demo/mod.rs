@@ -1,11 +1,13 @@
-//! `smsfleet demo`: a whole mailing before your eyes. Every service and the provider's twin in one
-//! process, real HTTP between them, and at the end the books.
+//! `smsfleet demo`: a mailing at every provider before your eyes. Every service and the providers'
+//! twins in one process, real HTTP between them, and at the end the books.
 
 mod audience;
 mod books;
 mod check;
+mod ends;
 mod evidence;
 mod expect;
+mod figures;
 mod heard;
 mod mailing;
 mod pace;
@@ -17,6 +19,7 @@ mod stage;
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, anyhow, ensure};
+use provider_sim::customers::PROVIDERS;
 use runtime::{shutdown, telemetry};
 
 use crate::{
@@ -25,20 +28,19 @@ use crate::{
     sample::Sample,
 };
 use audience::Audience;
-#[cfg(test)]
-use check::Check;
 use progress::Display;
-#[cfg(test)]
-use report::Report;
 use stage::Stage;
 
-/// Sends a mailing to a provider twin and checks the books.
+/// Sends a mailing at each provider's twin, all side by side, and checks the books.
 ///
-/// Every service and the twin run in this one process, over HTTP on loopback; nothing leaves the machine and nobody is
-/// texted. Ends with 5 if the books do not balance.
+/// An organisation with an account at each provider. Every service and the twins run in this one process, over HTTP on
+/// loopback; nothing leaves the machine and nobody is texted. Ends with 5 if the books do not balance.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Demo {
-    /// Rows of the generated sample: some invalid, repeated, opted out, or not writable in GSM-7.
+    /// Only this provider, and others named in the same way.
+    #[arg(long = "provider", value_name = "SLUG", value_parser = PROVIDERS)]
+    pub only: Vec<String>,
+    /// Rows of the generated sample, shared out to the providers: some invalid, repeated, opted out, or not writable in GSM-7.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
     pub recipients: u32,
     /// Decides everything that is left to chance.
@@ -55,16 +57,16 @@ pub struct Demo {
     /// The text, with `{{field}}` or `{{field|default}}` for the CSV's columns.
     #[arg(long, value_name = "TEXT")]
     pub text: Option<String>,
-    /// The limit of the provider's account, in segments a second.
+    /// The limit of each provider's account, in segments a second.
     #[arg(long, default_value_t = 1_000.0, value_name = "N")]
     pub rate: f64,
-    /// Time the provider takes to answer a request.
+    /// Time a provider takes to answer a request.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "20ms", value_name = "DURATION")]
     pub latency: Duration,
     /// Share of messages that are not delivered, and of requests that are answered 429 at first.
     #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
     pub fail_rate: f64,
-    /// Share of requests answered 500, half of them although the message was taken: doubts.
+    /// Share of requests answered 500, half of them although the messages were taken: doubts.
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub doubt_rate: f64,
     /// How long to wait for the last message; worked out from rate and recipients if left out.
@@ -94,7 +96,7 @@ impl Demo {
         let audience = self.audience()?;
         let mut stage = Stage::set(&self, audience.recipients.len()).await?;
         let played = tokio::select! {
-            played = mailing::play(&self, &audience, &mut stage, &display) => played,
+            played = mailing::play(&self, audience, &mut stage, &display) => played,
             () = stop.cancelled() => Err(Failure::Failed(anyhow!("interrupted"))),
         };
         let report = match played {
@@ -105,12 +107,19 @@ impl Demo {
             }
         };
         report.print(json)?;
-        if self.stay && stage.is_running() {
+        if self.stay && stage.services.are_running() {
             display.say(&stage.urls());
             stop.cancelled().await;
         }
         stage.strike().await?;
         report.verdict()
+    }
+
+    /// Whose twins take part.
+    fn providers(&self) -> Vec<&'static str> {
+        let wanted =
+            |slug: &&str| self.only.is_empty() || self.only.iter().any(|only| only == slug);
+        PROVIDERS.into_iter().filter(wanted).collect()
     }
 
     fn check(&self) -> anyhow::Result<()> {

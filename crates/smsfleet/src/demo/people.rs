@@ -1,9 +1,8 @@
 //! Those who write while the mailing runs.
 
 use message::Msisdn;
-use provider_sim::RunningTwin;
 
-use super::{expect::Expected, progress::Standing, stage::SENDER};
+use super::{expect::Expected, progress::Standing, stage::Account};
 
 /// People who say STOP although this mailing has not reached them yet: those whom a prefetched
 /// message must not reach any more. The first of them changes their mind again.
@@ -43,20 +42,23 @@ impl People {
     ///
     /// # Errors
     /// If the webhook does not answer at all.
-    pub async fn write(&mut self, standing: &Standing, twin: &RunningTwin) -> anyhow::Result<()> {
+    pub async fn write(&mut self, standing: &Standing, account: &Account) -> anyhow::Result<()> {
+        let Account {
+            twin, number: ours, ..
+        } = account;
         let share = standing.accepted as f64 / standing.rows.max(1) as f64;
         let step = (LAST_STOP_AT - FIRST_STOP_AT) / self.stops.len().max(1) as f64;
         while let Some(number) = self.stops.get(self.said_stop)
             && share >= FIRST_STOP_AT + step * self.said_stop as f64
         {
-            twin.send_inbound(&number.e164(), SENDER, "STOP").await?;
+            twin.send_inbound(&number.e164(), ours, "STOP").await?;
             self.said_stop += 1;
         }
         if let Some(first) = self.stops.first()
             && !self.said_start
             && share >= START_AT
         {
-            twin.send_inbound(&first.e164(), SENDER, "START").await?;
+            twin.send_inbound(&first.e164(), ours, "START").await?;
             self.said_start = true;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What is shown while a mailing runs: a bar on a terminal, a line every second anywhere else.
+//! What is shown while the mailings run: a bar on a terminal, a line every second anywhere else.
 //! All of it goes to standard error, so that standard output holds the report alone.
 
 use std::{
@@ -64,6 +64,28 @@ impl Standing {
             in_doubt: counts.of(S::InDoubt),
             opted_out: counts.of(S::Suppressed),
         }
+    }
+
+    /// Counts another provider's messages in.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            rows,
+            ended,
+            accepted,
+            sent,
+            delivered,
+            failed,
+            in_doubt,
+            opted_out,
+        } = other;
+        self.rows += rows;
+        self.ended += ended;
+        self.accepted += accepted;
+        self.sent += sent;
+        self.delivered += delivered;
+        self.failed += failed;
+        self.in_doubt += in_doubt;
+        self.opted_out += opted_out;
     }
 
     fn line(&self, pace: &Pace) -> String {

@@ -1,4 +1,5 @@
-//! What a demo ends with: a table of what became of everybody, the checks, and a sentence.
+//! What a demo ends with: a row for each provider and their sum, what became of everybody, the
+//! checks, and a sentence.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +10,11 @@ use provider_sim::{AuditReport, Totals};
 use serde::Serialize;
 
 use super::{
-    Demo,
     books::BatchBooks,
-    check::Check,
+    check::{Check, Summed, sum_up},
+    figures::{Figures, HEADINGS},
     heard::Heard,
-    pace::{Pace, STEADY_SHARE, rounded},
+    pace::Pace,
 };
 use crate::{
     exit::Failure,
@@ -23,94 +24,133 @@ use crate::{
 /// How a run ended.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// Whether every check holds.
+    /// Whether every check holds at every provider.
     pub balanced: bool,
     /// Whether every message has its end, or is one of the doubts that were asked for.
     pub finished: bool,
-    /// Rows handed over.
-    pub rows: u64,
+    /// The twins' seed: the same one plays the same run.
+    pub seed: u64,
+    /// All providers together.
+    pub sum: Figures,
+    /// Messages by the ledger's state, at all providers.
+    pub states: BTreeMap<&'static str, u64>,
+    /// A provider each.
+    pub providers: Vec<ProviderReport>,
+    /// Everything that was checked, at all providers.
+    pub checks: Vec<Summed>,
+}
+
+/// How it ended at one provider.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProviderReport {
+    /// The provider's slug.
+    pub provider: &'static str,
+    /// Whose mailing it was.
+    pub organization: String,
+    /// The figures of its row.
+    #[serde(flatten)]
+    pub figures: Figures,
     /// Rows left out because their number stands in an earlier batch.
     pub left_out: u64,
     /// Messages by the ledger's state.
     pub states: BTreeMap<&'static str, u64>,
+    /// Messages that did not end well by state and code, `undelivered 30003`.
+    pub codes: BTreeMap<String, u64>,
     /// The first messages in doubt.
-    pub in_doubt: Vec<Reference>,
-    /// From the first message the provider took to the last.
-    pub sending_seconds: f64,
-    /// Messages a second until 95 % were taken; the others waited for another attempt.
-    pub messages_per_second: f64,
+    pub doubts: Vec<Reference>,
     /// What survey and directory services heard.
     pub heard: Heard,
-    /// The provider's own figures.
-    pub provider: Provider,
+    /// People who wrote STOP and whose STOP was acknowledged.
+    pub stops: usize,
+    /// The twin's own figures.
+    pub totals: Totals,
     /// Everything that was checked.
     pub checks: Vec<Check>,
 }
 
-/// The twin's side.
-#[derive(Debug, Clone, Serialize)]
-pub struct Provider {
-    /// The provider's slug.
-    pub slug: &'static str,
-    /// Its seed: the same one plays the same run.
-    pub seed: u64,
-    /// People who wrote STOP and whose STOP was acknowledged.
-    pub stops: usize,
-    /// Its audit's figures.
-    pub totals: Totals,
-}
+const DOUBTS_SHOWN_MAX: usize = 20;
 
-const IN_DOUBT_SHOWN_MAX: usize = 20;
-
-impl Report {
+impl ProviderReport {
     /// Puts it together.
     #[expect(
         clippy::too_many_arguments,
         reason = "called once, with everything there is"
     )]
     pub fn new(
-        demo: &Demo,
+        provider: &'static str,
+        organization: String,
         left_out: usize,
-        finished: bool,
         batches: &[BatchBooks],
         audit: &AuditReport,
         heard: Heard,
-        pace: Pace,
+        pace: &Pace,
         checks: Vec<Check>,
     ) -> Self {
         let own = || batches.iter().filter(|batch| batch.expected.is_some());
         let mut counts = Counts::default();
         own().for_each(|batch| counts.extend(&batch.counts));
-        let in_doubt = own()
+        let mut codes = BTreeMap::new();
+        let ended = |row: &&ledger::Row| {
+            let well = row.state == MessageState::Delivered;
+            row.state.is_terminal() && !well && !row.code.is_empty()
+        };
+        for row in own().flat_map(|batch| &batch.rows).filter(ended) {
+            let name = format!("{} {}", row.state, row.code);
+            *codes.entry(name).or_default() += 1;
+        }
+        let doubts = own()
             .flat_map(|batch| batch.rows.iter().map(|row| (batch.key, row)))
             .filter(|(_, row)| row.state == MessageState::InDoubt)
             .map(|(batch, row)| Reference {
                 batch,
                 row: row.row,
             })
-            .take(IN_DOUBT_SHOWN_MAX)
+            .take(DOUBTS_SHOWN_MAX)
             .collect();
         Self {
-            balanced: checks.iter().all(Check::holds),
-            finished,
-            rows: own()
-                .map(|batch| batch.expected.as_ref().map_or(0, Vec::len) as u64)
-                .sum(),
+            provider,
+            organization,
+            figures: Figures::of(own(), &counts, audit, heard, pace),
             left_out: left_out as u64,
             states: counts
                 .iter()
                 .map(|(state, n)| (state.as_str(), n))
                 .collect(),
-            in_doubt,
-            sending_seconds: rounded(pace.span(1.0).0.as_secs_f64()),
-            messages_per_second: pace.per_second(STEADY_SHARE),
+            codes,
+            doubts,
             heard,
-            provider: Provider {
-                slug: "twilio-sms",
-                seed: demo.seed,
-                stops: audit.stops.len(),
-                totals: audit.totals.clone(),
-            },
+            stops: audit.stops.len(),
+            totals: audit.totals.clone(),
+            checks,
+        }
+    }
+}
+
+impl Report {
+    /// Sums up. `pace` is that of all mailings together.
+    #[must_use]
+    pub fn new(seed: u64, finished: bool, pace: &Pace, providers: Vec<ProviderReport>) -> Self {
+        let mut sum = Figures::default();
+        let mut states: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for provider in &providers {
+            sum.add(&provider.figures);
+            for (state, n) in &provider.states {
+                *states.entry(state).or_default() += n;
+            }
+        }
+        sum.paced(pace);
+        let checks = sum_up(
+            providers
+                .iter()
+                .map(|provider| (provider.provider, provider.checks.as_slice())),
+        );
+        Self {
+            balanced: checks.iter().all(|check| check.wrong == 0),
+            finished,
+            seed,
+            sum,
+            states,
+            providers,
             checks,
         }
     }
@@ -128,8 +168,8 @@ impl Report {
             return output::json(self);
         }
         output::line(&self.people())?;
-        output::line(&self.provider())?;
         output::line(&self.checked())?;
+        output::line(&self.by_provider())?;
         output::line(&self.sentence())
     }
 
@@ -141,10 +181,15 @@ impl Report {
                 table.add_row([state.as_str(), &figure(n), meaning]);
             }
         }
-        if self.left_out > 0 {
+        let left_out = self
+            .providers
+            .iter()
+            .map(|provider| provider.left_out)
+            .sum();
+        if left_out > 0 {
             table.add_row([
                 "left out",
-                &figure(self.left_out),
+                &figure(left_out),
                 "their number stands in an earlier batch",
             ]);
         }
@@ -152,39 +197,16 @@ impl Report {
         table.to_string()
     }
 
-    fn provider(&self) -> String {
-        let totals = &self.provider.totals;
-        let status = |name: &str| figure(totals.statuses.get(name).copied().unwrap_or(0));
-        let headings = [
-            "provider",
-            "requests",
-            "accepted",
-            "429",
-            "delivered",
-            "undelivered",
-            "failed",
-            "receipts",
-            "STOP",
-            "START",
-            "HELP",
-            "other replies",
-        ];
-        let mut table = output::table(&headings);
-        table.add_row([
-            self.provider.slug.to_owned(),
-            figure(totals.requests),
-            figure(totals.accepted),
-            figure(totals.throttled),
-            status("delivered"),
-            status("undelivered"),
-            status("failed"),
-            figure(totals.callbacks.ok),
-            figure(self.heard.stop),
-            figure(self.heard.start),
-            figure(self.heard.help),
-            figure(self.heard.text),
-        ]);
-        (1..headings.len()).for_each(|column| align_right(&mut table, column));
+    /// A row for each provider, and the sum if there are several.
+    pub(super) fn by_provider(&self) -> String {
+        let mut table = output::table(&HEADINGS);
+        for provider in &self.providers {
+            table.add_row(provider.figures.row(provider.provider));
+        }
+        if self.providers.len() > 1 {
+            table.add_row(self.sum.row("sum"));
+        }
+        (1..HEADINGS.len()).for_each(|column| align_right(&mut table, column));
         table.to_string()
     }
 
@@ -202,38 +224,62 @@ impl Report {
     }
 
     fn sentence(&self) -> String {
-        let pace = match self.messages_per_second > 0.0 {
+        let sum = &self.sum;
+        let pace = match sum.messages_per_second > 0.0 {
             true => format!(
                 " in {:.1} s, {} a second until only those were left that waited for another attempt",
-                self.sending_seconds,
-                figure(self.messages_per_second.round() as u64)
+                sum.seconds,
+                figure(sum.messages_per_second.round() as u64)
             ),
             false => String::new(), // too few to have one
         };
+        let stops: usize = self.providers.iter().map(|provider| provider.stops).sum();
         let mut text = format!(
-            "{} rows{pace}:\n{} accepted by the provider, {} delivered, {} withheld from people who had opted out; \
+            "{} rows{pace}:\n{} accepted by {}, {} delivered, {} withheld from people who had opted out; \
              {} people said STOP while it ran.",
-            figure(self.rows),
-            figure(self.provider.totals.accepted),
-            figure(self.of(MessageState::Delivered)),
-            figure(self.of(MessageState::Suppressed)),
-            figure(self.provider.stops as u64),
+            figure(sum.handed_over),
+            figure(sum.accepted),
+            match self.providers.len() {
+                1 => "the provider".to_owned(),
+                several => format!("{several} providers"),
+            },
+            figure(sum.delivered),
+            figure(sum.suppressed),
+            figure(stops as u64),
         );
-        if !self.in_doubt.is_empty() {
-            let names: Vec<String> = self.in_doubt.iter().map(Reference::to_string).collect();
+        if sum.in_doubt > 0 {
+            let names: Vec<String> = self
+                .providers
+                .iter()
+                .flat_map(|provider| &provider.doubts)
+                .take(DOUBTS_SHOWN_MAX)
+                .map(Reference::to_string)
+                .collect();
             text.push_str(&format!(
                 "\n{} messages are in doubt, as asked for: nobody can know whether they were taken, and none is sent twice: {}.",
-                figure(self.of(MessageState::InDoubt)),
+                figure(sum.in_doubt),
                 names.join(" ")
             ));
         }
         if !self.finished {
             text.push_str("\nTHE RUN IS NOT FINISHED: messages or receipts are still under way; what is here is how it stands now.");
         }
-        text.push_str(match self.balanced {
-            true => "\nThe books balance: nobody was texted twice, nobody opted out was texted, no message is missing.",
-            false => "\nTHE BOOKS DO NOT BALANCE: see the checks above.",
-        });
+        match self.balanced {
+            true => text.push_str("\nThe books balance: nobody was texted twice, nobody opted out was texted, no message is missing."),
+            false => {
+                let mut at: Vec<&str> = self
+                    .checks
+                    .iter()
+                    .flat_map(|check| check.wrong_at.iter().copied())
+                    .collect();
+                at.sort_unstable();
+                at.dedup();
+                text.push_str(&format!(
+                    "\nTHE BOOKS DO NOT BALANCE: see the checks above, at {}.",
+                    at.join(", ")
+                ));
+            }
+        }
         text
     }
 

@@ -1,17 +1,21 @@
-//! The stage of a demo: the bus, the ledger, the fleet, the provider's twin and an organisation
-//! with an account there, all in this process and all talking over loopback.
+//! The stage of a demo: the bus, the ledger, the fleet, and for each provider a twin with an account
+//! of an organisation of its own. All of it in this process, and all talking over loopback.
 
-use std::{io::Read as _, net::Ipv4Addr, num::NonZeroU32, sync::Arc};
+use std::{
+    io::Read as _,
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, anyhow};
 use bus::{Bus, EmbeddedBus};
 use ledger::{EmbeddedLedger, Ledger};
 use message::{OrganizationId, Secret};
 use provider_sim::{
-    FaultRates, Replies, ReplyScript, RunningTwin, TwilioAccount, TwilioTwin, TwinBehaviour,
-    TwinSettings,
+    AccountLimits, CountedIn, FaultRates, Replies, ReplyScript, RunningTwin, TwinBehaviour,
+    customers::{self, ConnectionForm, Customer},
 };
-use providers::{CallbackKind, callback_path};
 use runtime::Config;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -30,32 +34,38 @@ pub struct Stage {
     pub bus: Arc<dyn Bus>,
     /// The ledger, for reading the books.
     pub ledger: Arc<dyn Ledger>,
-    /// The services, until they were drained.
-    fleet: Option<Fleet>,
-    /// The provider.
-    pub twin: RunningTwin,
+    /// The services.
+    pub services: Services,
+    /// An organisation's account at each provider.
+    pub accounts: Vec<Account>,
     /// The public door.
     pub api: Api,
-    /// Whose mailing it is.
-    pub organization: OrganizationId,
-    urls: Vec<(&'static str, String)>,
+    urls: Vec<(String, String)>,
 }
 
-/// The demo's customer.
-pub const ORGANIZATION: &str = "demo";
-/// The number that messages come from and that people write back to; reserved for examples.
-pub const SENDER: &str = "+12025550100";
-const PROVIDER: &str = "twilio-sms";
-const ACCOUNT_SID: &str = "AC00000000000000000000000000000000";
+/// An organisation's account at a provider.
+#[derive(Debug)]
+pub struct Account {
+    /// The provider's slug.
+    pub provider: &'static str,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// The number that messages come from and that people write back to; reserved for examples.
+    pub number: String,
+    /// The provider.
+    pub twin: RunningTwin,
+}
+
+/// The services, until they were drained.
+pub struct Services(Option<Fleet>);
 
 impl Stage {
-    /// Starts everything and adds the organisation's connection over the API.
+    /// Starts everything and adds the organisations' connections over the API.
     ///
     /// # Errors
     /// If something does not start.
     pub async fn set(demo: &Demo, people: usize) -> Result<Self, Failure> {
-        let organization = OrganizationId::new(ORGANIZATION).context("the demo's organisation")?;
-        let (token, account_token) = (random_token()?, random_token()?);
+        let token = random_token()?;
         let listeners = Listeners {
             ingress: free_port().await?,
             control: free_port().await?,
@@ -64,19 +74,6 @@ impl Stage {
         let ingress_url = url_of(&listeners.ingress)?;
         let control_url = url_of(&listeners.control)?;
         let ops_url = url_of(&listeners.ops)?;
-        let inbound = callback_path(CallbackKind::Message, PROVIDER, &organization);
-        let mut account = TwilioAccount::new(ACCOUNT_SID, &account_token);
-        account.senders = vec![SENDER.to_owned()];
-        account.inbound_webhook = Some(format!("{ingress_url}{inbound}"));
-        // The account's own limit, a little above what the fleet was told to keep.
-        account.limits.per_second = NonZeroU32::new((demo.rate * 1.1).ceil() as u32 + 1);
-        account.limits.counted_in = provider_sim::CountedIn::Segments;
-        let twin = TwilioTwin::start(TwinSettings {
-            accounts: vec![account],
-            behaviour: behaviour(demo, people as f64),
-            ..TwinSettings::default()
-        })
-        .await?;
 
         let bus = EmbeddedBus::new();
         let ledger = EmbeddedLedger::new();
@@ -84,25 +81,32 @@ impl Stage {
         let fleet = Fleet::start(&config, bus.clone(), ledger.clone(), listeners)?;
         let base = control_url.parse().map_err(|_| anyhow!("own URL"))?;
         let api = Api::at(base, Some(Secret::new(token.clone())))?;
-        let base_url = twin.base_url();
-        add_connection(&api, demo, &base_url, &account_token).await?;
-        let urls = vec![
+        let mut urls: Vec<(String, String)> = vec![
             (
-                "control API",
+                "control API".into(),
                 format!("{control_url}/v1  (Authorization: Bearer {token})"),
             ),
-            ("metrics", format!("{ops_url}/metrics")),
-            ("ingress", ingress_url),
-            ("provider twin", base_url.clone()),
-            ("its audit", format!("{base_url}/_twin/audit?summary=1")),
+            ("metrics".into(), format!("{ops_url}/metrics")),
+            ("ingress".into(), ingress_url.clone()),
         ];
+        let providers = demo.providers();
+        let people = people as f64 / providers.len() as f64;
+        let mut accounts = Vec::with_capacity(providers.len());
+        for provider in providers {
+            let account = open_account(demo, provider, people, &ingress_url, &api).await?;
+            let base_url = account.twin.base_url();
+            urls.push((
+                format!("{provider} twin"),
+                format!("{base_url}  (its audit: {base_url}/_twin/audit?summary=1)"),
+            ));
+            accounts.push(account);
+        }
         Ok(Self {
             bus,
             ledger,
-            fleet: Some(fleet),
-            twin,
+            services: Services(Some(fleet)),
+            accounts,
             api,
-            organization,
             urls,
         })
     }
@@ -114,20 +118,35 @@ impl Stage {
             "Everything keeps running; Ctrl-C ends it. The API's token is made for this run alone.",
         );
         for (what, url) in &self.urls {
-            text.push_str(&format!("\n  {what:<14} {url}"));
+            text.push_str(&format!("\n  {what:<18} {url}"));
         }
         text
     }
 
-    /// Whether the services are at work.
+    /// Drains the fleet and stops the twins.
+    ///
+    /// # Errors
+    /// If a service does not drain.
+    pub async fn strike(mut self) -> anyhow::Result<()> {
+        let drained = self.services.freeze().await;
+        for account in self.accounts {
+            account.twin.stop().await;
+        }
+        self.bus.close().await;
+        drained
+    }
+}
+
+impl Services {
+    /// Whether they are at work.
     #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.fleet.is_some()
+    pub fn are_running(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Waits for a service to end although nobody asked it to.
     pub async fn failed(&mut self) -> anyhow::Error {
-        match &mut self.fleet {
+        match &mut self.0 {
             Some(fleet) => fleet.failed().await,
             None => std::future::pending().await,
         }
@@ -139,41 +158,59 @@ impl Stage {
     /// # Errors
     /// If a service does not drain.
     pub async fn freeze(&mut self) -> anyhow::Result<()> {
-        match self.fleet.take() {
+        match self.0.take() {
             Some(fleet) => fleet.drain().await,
             None => Ok(()),
         }
     }
-
-    /// Drains the fleet and stops the twin.
-    ///
-    /// # Errors
-    /// If a service does not drain.
-    pub async fn strike(self) -> anyhow::Result<()> {
-        let drained = match self.fleet {
-            Some(fleet) => fleet.drain().await,
-            None => Ok(()),
-        };
-        self.twin.stop().await;
-        self.bus.close().await;
-        drained
-    }
 }
 
-/// Adds the connection as an administrator would.
+/// Opens an account at a new twin, and adds the connection to it as an administrator would.
+async fn open_account(
+    demo: &Demo,
+    provider: &'static str,
+    people: f64,
+    ingress_url: &str,
+    api: &Api,
+) -> Result<Account, Failure> {
+    let organization = OrganizationId::new(&format!("demo-{provider}"))
+        .context("the name of a demo's organisation")?;
+    let customer = Customer {
+        organization: organization.to_string(),
+        ingress_url: ingress_url.to_owned(),
+        secret: random_token()?,
+        limits: AccountLimits {
+            // The account's own limit, a little above what the fleet was told to keep.
+            per_second: NonZeroU32::new((demo.rate * 1.1).ceil() as u32 + 1),
+            counted_in: CountedIn::Segments,
+            ..AccountLimits::default()
+        },
+    };
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let connected =
+        customers::connect(provider, anywhere, &customer, behaviour(demo, people)).await?;
+    add_connection(api, demo, &organization, &connected.connection).await?;
+    Ok(Account {
+        provider,
+        organization,
+        number: connected.connection.number,
+        twin: connected.twin,
+    })
+}
+
 async fn add_connection(
     api: &Api,
     demo: &Demo,
-    base_url: &str,
-    token: &str,
+    organization: &OrganizationId,
+    form: &ConnectionForm,
 ) -> Result<(), Failure> {
     let connection = json!({
-        "organization_id": ORGANIZATION,
-        "provider": PROVIDER,
+        "organization_id": organization,
+        "provider": form.provider,
         "name": "demo account",
-        "sender": SENDER,
+        "sender": form.sender,
         "segments_per_second": demo.rate,
-        "fields": { "account_sid": ACCOUNT_SID, "auth_token": token, "base_url": base_url },
+        "fields": form.fields,
     });
     let answer = api.post(&["connections"], &[], &connection).await?;
     if cell(&answer, "id").is_empty() {
@@ -190,7 +227,7 @@ fn config(demo: &Demo, ingress_url: &str, token: &str) -> anyhow::Result<Config>
     config.set("control.tokens", vec![format!("demo={token}")]);
     config.set("control.allow_private_hosts", true);
     config.set("send_worker.allow_private_hosts", true);
-    // The twin's 429s say nothing about when, and are decided by chance rather than by load.
+    // The twins' 429s say nothing about when, and are decided by chance rather than by load.
     config.set("send_worker.throttled_rest", "5ms");
     // As many requests as are under way at this rate and latency, twice over.
     let at_once = (demo.rate * demo.latency.as_secs_f64() * 2.0).clamp(100.0, 2_000.0);
@@ -199,7 +236,7 @@ fn config(demo: &Demo, ingress_url: &str, token: &str) -> anyhow::Result<Config>
     Ok(config)
 }
 
-/// What the provider does, and who writes back.
+/// What a provider does, and who of its `people` write back.
 fn behaviour(demo: &Demo, people: f64) -> TwinBehaviour {
     // Spread over the whole run: only a part of those who could reply does.
     let some = |count: f64| Replies {
@@ -245,7 +282,7 @@ fn url_of(listener: &TcpListener) -> anyhow::Result<String> {
 }
 
 /// 128 bits that nobody else on this machine can guess.
-fn random_token() -> anyhow::Result<String> {
+pub fn random_token() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut bytes))

@@ -102,7 +102,7 @@ fn every_field_is_held_to_what_the_page_says() {
         ("platform_id", "COMMON_API.v-1", vec!["a b", "é", "", &long]),
         ("platform_partner_id", "30978", vec!["a/b", "", &long]),
         ("gate_id", "BVldZyQt", vec!["a.b", "", &long]),
-        ("strip_non_bmp", "no", vec!["true", "1"]),
+        ("strip_non_bmp", "no", vec!["on", "1"]),
         (
             "base_url",
             "http://127.0.0.1:8080",

@@ -7,7 +7,7 @@ use super::*;
 
 fn stripping() -> Connection {
     let mut connection = connection();
-    let (key, value) = ("strip_non_bmp".to_owned(), form::YES.to_owned());
+    let (key, value) = ("strip_non_bmp".to_owned(), "yes".to_owned());
     connection.fields.insert(key, value);
     connection
 }

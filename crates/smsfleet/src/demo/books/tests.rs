@@ -24,7 +24,7 @@ fn row(row: u32, state: MessageState) -> Row {
     }
 }
 
-fn entry(row: u32, status: &str) -> AuditEntry {
+fn entry(row: u32, phase: &str) -> AuditEntry {
     AuditEntry {
         account: "AC".into(),
         recipient: number(u64::from(row)).e164(),
@@ -34,8 +34,10 @@ fn entry(row: u32, status: &str) -> AuditEntry {
         }
         .to_string(),
         requests: 1,
+        worst_late_ms: 0,
         accepted: 1,
-        status: Some(status.into()),
+        status: Some("the provider's own word".into()),
+        phase: Some(phase.into()),
         error_code: None,
     }
 }
@@ -62,7 +64,7 @@ fn honest() -> (Vec<BatchBooks>, AuditReport) {
         entries: vec![entry(0, "delivered"), entry(1, "undelivered")],
         ..AuditReport::default()
     };
-    audit.totals.inbound.posts.ok = REPLIES;
+    audit.totals.inbound.acknowledged = REPLIES;
     (vec![books(rows, Some(expected))], audit)
 }
 
@@ -83,7 +85,7 @@ fn books(rows: Vec<Row>, expected: Option<Vec<Expected>>) -> BatchBooks {
 fn found(lie: impl FnOnce(&mut BatchBooks, &mut AuditReport)) -> Vec<&'static str> {
     let (mut batches, mut audit) = honest();
     lie(&mut batches[0], &mut audit);
-    examine(&batches, &audit, REPLIES, true)
+    examine("twilio-sms", &batches, &audit, REPLIES, true)
         .into_iter()
         .filter(|check| !check.holds())
         .map(|check| check.what)
@@ -124,7 +126,7 @@ fn a_request_to_somebody_who_had_opted_out_is_found_even_if_it_was_refused() {
     let refused = found(|_, audit| {
         audit.entries.push(AuditEntry {
             accepted: 0,
-            status: None,
+            phase: None,
             ..entry(2, "")
         });
     });
@@ -163,12 +165,40 @@ fn a_message_that_only_the_provider_knows_is_found() {
 #[test]
 fn another_end_or_another_person_is_found() {
     let what = "every message the provider took has the same person and end in the ledger";
-    let end = found(|_, audit| audit.entries[0].status = Some("undelivered".into()));
+    let end = found(|_, audit| audit.entries[0].phase = Some("undelivered".into()));
     assert_eq!(end, [what]);
     let person = found(|_, audit| audit.entries[0].recipient = number(50).e164());
     assert_eq!(person, [what]);
     let retried_and_taken = found(|_, audit| audit.entries.push(entry(4, "delivered")));
     assert_eq!(retried_and_taken, [what]);
+}
+
+#[test]
+fn at_every_provider_a_lost_message_is_not_a_delivered_one() {
+    for provider in provider_sim::customers::PROVIDERS {
+        let (mut batches, mut audit) = honest();
+        put(&mut batches[0], 0, MessageState::Undelivered);
+        put(&mut batches[0], 1, MessageState::Delivered);
+        audit.entries[0].error_code = None;
+        let wrong = examine(provider, &batches, &audit, REPLIES, true);
+        let wrong: Vec<_> = wrong.iter().filter(|check| !check.holds()).collect();
+        assert_eq!(wrong.len(), 1, "{provider}: {wrong:?}");
+        assert_eq!(wrong[0].wrong, 2, "{provider}: {wrong:?}");
+    }
+}
+
+#[test]
+fn the_same_books_are_right_at_one_provider_and_wrong_at_another() {
+    let (mut batches, mut audit) = honest();
+    put(&mut batches[0], 1, MessageState::Rejected);
+    audit.entries[1].phase = Some("failed".to_owned());
+    audit.entries[1].error_code = Some("6".to_owned());
+    let wrong = |provider| {
+        let checks = examine(provider, &batches, &audit, REPLIES, true);
+        checks.iter().map(|check| check.wrong).sum::<u64>()
+    };
+    assert_eq!(wrong("vonage-sms"), 0, "its word for what it never sent");
+    assert_eq!(wrong("twilio-sms"), 1, "it says `failed`");
 }
 
 #[test]
@@ -208,19 +238,40 @@ fn a_good_row_that_was_refused_and_a_row_that_vanished_are_found() {
 }
 
 #[test]
-fn a_request_more_than_a_second_after_a_stop_is_found() {
-    let stop = |late| provider_sim::StopRecord {
-        recipient: number(1).e164(),
-        requests_after: 1,
-        worst_late_ms: late,
-        ..provider_sim::StopRecord::default()
+fn a_request_more_than_a_second_after_a_stop_is_found_unless_it_answers_the_stop() {
+    let said_stop = |late: u64, audit: &mut AuditReport| {
+        audit.entries[1].worst_late_ms = late;
+        audit.stops.push(provider_sim::StopRecord {
+            account: "AC".into(),
+            recipient: number(1).e164(),
+            requests_after: 1,
+            worst_late_ms: 9_000,
+            ..provider_sim::StopRecord::default()
+        });
     };
-    assert_eq!(found(|_, audit| audit.stops.push(stop(1_000))), [""; 0]);
-    let late = found(|_, audit| audit.stops.push(stop(1_001)));
-    assert_eq!(
-        late,
-        ["no request later than 1 s after an acknowledged STOP"]
-    );
+    assert_eq!(found(|_, audit| said_stop(1_000, audit)), [""; 0]);
+    let what = "no request later than 1 s after an acknowledged STOP";
+    assert_eq!(found(|_, audit| said_stop(1_001, audit)), [what]);
+
+    let (mut batches, mut audit) = honest();
+    said_stop(0, &mut audit);
+    let answer = BatchKey::from_u64(KEY + 1);
+    batches.push(BatchBooks {
+        key: answer,
+        ..books(vec![row(0, MessageState::Delivered)], None)
+    });
+    audit.entries.push(AuditEntry {
+        recipient: number(1).e164(),
+        reference: Reference {
+            batch: answer,
+            row: 0,
+        }
+        .to_string(),
+        worst_late_ms: 5_000,
+        ..entry(0, "delivered")
+    });
+    let checks = examine("twilio-sms", &batches, &audit, REPLIES, true);
+    assert!(checks.iter().all(Check::holds), "{checks:?}");
 }
 
 #[test]
@@ -229,7 +280,7 @@ fn a_doubt_may_be_either_way() {
         put(batch, 0, MessageState::InDoubt);
         put(batch, 1, MessageState::InDoubt);
         audit.entries.remove(1);
-        audit.entries[0].status = Some("sent".into());
+        audit.entries[0].phase = Some("sent".into());
     });
     assert_eq!(both, [""; 0]);
 }
@@ -238,7 +289,7 @@ fn a_doubt_may_be_either_way() {
 fn an_example_never_shows_a_full_number() {
     let (batches, mut audit) = honest();
     audit.entries[0].accepted = 3;
-    let checks = examine(&batches, &audit, REPLIES, true);
+    let checks = examine("twilio-sms", &batches, &audit, REPLIES, true);
     let text = serde_json::to_string(&checks).expect("plain data");
     assert!(
         text.contains("taken 3 times") && !text.contains("33639980"),
@@ -249,9 +300,9 @@ fn an_example_never_shows_a_full_number() {
 #[test]
 fn a_reply_that_was_acknowledged_and_never_handed_on_is_found() {
     let what = "every acknowledged reply was handed on to the platform, once";
-    let lost = found(|_, audit| audit.totals.inbound.posts.ok = REPLIES + 1);
+    let lost = found(|_, audit| audit.totals.inbound.acknowledged = REPLIES + 1);
     assert_eq!(lost, [what]);
-    let invented = found(|_, audit| audit.totals.inbound.posts.ok = REPLIES - 1);
+    let invented = found(|_, audit| audit.totals.inbound.acknowledged = REPLIES - 1);
     assert_eq!(invented, [what]);
 }
 
@@ -260,8 +311,8 @@ fn an_unfinished_run_may_be_behind_the_provider_and_never_ahead() {
     let wrong = |here, there: &str, heard| {
         let (mut batches, mut audit) = honest();
         put(&mut batches[0], 0, here);
-        audit.entries[0].status = Some(there.to_owned());
-        let checks = examine(&batches, &audit, heard, false);
+        audit.entries[0].phase = Some(there.to_owned());
+        let checks = examine("twilio-sms", &batches, &audit, heard, false);
         checks.iter().filter(|check| !check.holds()).count()
     };
     assert_eq!(wrong(MessageState::Accepted, "delivered", REPLIES - 1), 0);

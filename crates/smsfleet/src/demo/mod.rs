@@ -30,6 +30,7 @@ use crate::{
 use audience::Audience;
 use progress::Display;
 use stage::Stage;
+pub use stage::random_token;
 
 /// Sends a mailing at each provider's twin, all side by side, and checks the books.
 ///

@@ -4,6 +4,7 @@
 mod audience;
 mod books;
 mod check;
+mod course;
 mod ends;
 mod evidence;
 mod expect;

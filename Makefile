@@ -16,7 +16,7 @@ nextest := cargo nextest run --workspace
 help: # not listed
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Send 10,000 messages to a provider twin and check the books (ARGS='--fail-rate 0.05 --stay', …)
+demo: ## Send 10,000 messages through seven providers' twins and check the books (ARGS='--fail-rate 0.05 --stay', …)
 	@deploy/dev/tools compile
 	cargo run --release -p smsfleet -- demo $(ARGS)
 

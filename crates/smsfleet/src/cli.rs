@@ -60,7 +60,6 @@ enum Command {
     Providers,
     #[command(subcommand)]
     DeadLetters(DeadLetters),
-    #[command(subcommand)]
     Twin(Box<Twin>),
     Inspect(Box<Inspect>),
     CheckConfig(CheckConfig),
@@ -142,5 +141,9 @@ mod tests {
         assert!(parse("smsfleet distributions messages -o ORG D1 --status delivered").is_ok());
         assert!(parse("smsfleet distributions messages -o ORG D1 --status gone").is_err());
         assert!(parse("smsfleet opt-outs show -o ORG.x +33639980001").is_err());
+        assert!(parse("smsfleet demo --provider sinch --provider infobip-sms --json").is_ok());
+        assert!(
+            parse("smsfleet twin link-mobility -o ORG --ingress http://127.0.0.1:8080").is_ok()
+        );
     }
 }

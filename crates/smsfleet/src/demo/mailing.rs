@@ -1,5 +1,4 @@
-//! The mailings of the demo, one at each provider and all at once, from the first opt-out to the
-//! last receipt.
+//! The mailings of the demo, all at once: from the first opt-out to the last receipt.
 
 use std::{
     cell::Cell,
@@ -9,37 +8,24 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use bus::{Bus, queue};
 use futures_util::future::try_join_all;
-use ledger::{Counts, Ledger};
-use message::{BatchId, BatchKey, DistributionId, DoubtPolicy, Method};
+use ledger::Ledger;
 use provider_sim::Waiting;
-use serde_json::json;
 
 use super::{
     Demo,
     audience::Audience,
-    books,
-    evidence::{self, own_key},
-    expect::{Expected, expect},
+    course::{Course, Host, LOOK_EVERY, Ready, prepare},
     heard::Listener,
     pace::Pace,
-    people::People,
     progress::{Display, Standing},
-    report::{ProviderReport, Report},
+    report::Report,
     stage::{Account, Stage},
 };
 use crate::{
-    api::Api,
-    batches::{Cut, Mailing},
-    commands::{Whose, handover::Handover},
     exit::{Failure, OrUsage as _},
     output::figure,
 };
 
-/// Recipients a batch may have; the last batch of a mailing has what is left.
-const BATCH: usize = message::batch::RECIPIENTS_MAX;
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long nothing may move before what is in doubt counts as what is left.
-const QUIET_FOR: Duration = Duration::from_secs(2);
 /// How long the last replies may take after the last receipt.
 /// Those that answer no message known so far are looked at again after 5 seconds.
 const REPLIES_WITHIN: Duration = Duration::from_secs(20);
@@ -132,67 +118,6 @@ pub async fn play(
     Ok(Report::new(demo.seed, finished, &pace, providers))
 }
 
-/// The organisation's region, and the opt-outs of earlier mailings, over the API.
-async fn prepare(audience: &Audience, account: &Account, api: &Api) -> Result<(), Failure> {
-    let organization = account.organization.as_str();
-    let settings = json!({ "default_region": audience.region, "brand": "Demo Surveys" });
-    api.put(&["organizations", organization], &[], &settings)
-        .await?;
-    for number in &audience.opted_out {
-        let path = ["opt-outs", &number.e164()];
-        let query = [("organization_id", organization)];
-        let note = json!({ "note": "said STOP to an earlier mailing" });
-        api.put(&path, &query, &note).await?;
-    }
-    Ok(())
-}
-
-/// An account's share of the mailing, cut into batches, and what should become of its rows.
-struct Ready {
-    whose: Whose,
-    cut: Cut,
-    expected: Vec<Vec<Expected>>,
-}
-
-impl Ready {
-    fn cut(account: &Account, audience: Audience) -> anyhow::Result<Self> {
-        let cut = mailing(&audience, account)?.cut(audience.recipients, audience.region, BATCH)?;
-        let expected = cut
-            .batches
-            .iter()
-            .map(|batch| expect(batch, audience.region, &audience.opted_out))
-            .collect();
-        Ok(Self {
-            whose: Whose {
-                organization: account.organization.clone(),
-            },
-            cut,
-            expected,
-        })
-    }
-
-    fn keys(&self) -> Vec<BatchKey> {
-        self.cut.batches.iter().map(own_key).collect()
-    }
-
-    fn rows(&self) -> u64 {
-        self.expected.iter().map(|batch| batch.len() as u64).sum()
-    }
-}
-
-fn mailing(audience: &Audience, account: &Account) -> anyhow::Result<Mailing> {
-    Ok(Mailing {
-        organization_id: account.organization.clone(),
-        distribution_id: DistributionId::new("demo-survey")?,
-        batch_id: BatchId::new("demo-survey")?,
-        method: Method::Invite,
-        text: audience.text.clone(),
-        expires_at: None,
-        on_doubt: DoubtPolicy::Hold,
-        max_segments: 4,
-    })
-}
-
 /// Three times what it should take, and a minute for retries.
 fn patience(demo: &Demo, rows: u64) -> Duration {
     let of_one = rows as f64 / demo.providers().len() as f64;
@@ -200,128 +125,6 @@ fn patience(demo: &Demo, rows: u64) -> Duration {
     // A machine that is slower than the rate still gets its time.
     let working = Duration::from_millis(rows.saturating_mul(10));
     (sending * 3).max(working) + demo.latency * 10 + Duration::from_secs(60)
-}
-
-/// Who hands a mailing over and lets its people write: calls that may have to wait for a busy
-/// machine, so whoever watches does not wait for them.
-struct Host<'a> {
-    account: &'a Account,
-    ready: &'a Ready,
-    handover: Handover<'a>,
-    people: People,
-}
-
-impl<'a> Host<'a> {
-    /// Hands the batches over.
-    async fn begin(account: &'a Account, ready: &'a Ready, api: &'a Api) -> Result<Self, Failure> {
-        let batches = &ready.cut.batches;
-        let handover = Handover::begin(api, &ready.whose, batches).await?;
-        for batch in batches {
-            handover.hand_over(batch).await?;
-        }
-        Ok(Self {
-            account,
-            ready,
-            handover,
-            people: People::who_change_their_minds(&ready.expected),
-        })
-    }
-
-    /// Until it is `over`; what was begun is finished, so that both sides have booked it.
-    async fn attend(
-        &mut self,
-        ledger: &dyn Ledger,
-        published: &Cell<bool>,
-        over: &Cell<bool>,
-    ) -> Result<(), Failure> {
-        while !over.get() {
-            if !published.get() {
-                published.set(self.handover.all_published().await?);
-            }
-            let counts = counts(ledger, &self.ready.keys()).await?;
-            let standing = Standing::of(self.ready.rows(), &counts);
-            self.people.write(&standing, self.account).await?;
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        Ok(())
-    }
-}
-
-/// A mailing under way at one provider.
-struct Course<'a> {
-    account: &'a Account,
-    ready: &'a Ready,
-    pace: Pace,
-    standing: Standing,
-    moved_at: Instant,
-    /// Every row has its end, or is one of the doubts that were asked for.
-    ended: bool,
-}
-
-impl<'a> Course<'a> {
-    fn of(account: &'a Account, ready: &'a Ready) -> Self {
-        Self {
-            account,
-            ready,
-            pace: Pace::default(),
-            standing: Standing::default(),
-            moved_at: Instant::now(),
-            ended: false,
-        }
-    }
-
-    /// Looks how it stands.
-    async fn look(
-        &mut self,
-        ledger: &dyn Ledger,
-        published: bool,
-        doubts: bool,
-    ) -> anyhow::Result<()> {
-        let rows = self.ready.rows();
-        let standing = Standing::of(rows, &counts(ledger, &self.ready.keys()).await?);
-        let now = Instant::now();
-        self.pace.note(now, standing.accepted);
-        if standing != self.standing {
-            (self.moved_at, self.standing) = (now, standing);
-        }
-        let waiting = self.account.twin.waiting();
-        let idle = waiting == Waiting::default() && now - self.moved_at > QUIET_FOR;
-        let only_doubts = doubts && idle && standing.ended + standing.in_doubt == rows;
-        self.ended = published && (standing.ended == rows || only_doubts);
-        Ok(())
-    }
-
-    /// Compares the books of both sides.
-    async fn examine(
-        self,
-        ledger: &dyn Ledger,
-        listener: &Listener,
-        finished: bool,
-    ) -> anyhow::Result<ProviderReport> {
-        let Self { account, ready, .. } = self;
-        let organization = &account.organization;
-        let expected = ready.expected.clone();
-        let batches = evidence::collect(ledger, organization, &ready.cut.batches, expected).await?;
-        let audit = account.twin.audit();
-        let heard = listener.heard(organization);
-        let checks = books::examine(
-            account.provider,
-            &batches,
-            &audit,
-            heard.replies(),
-            finished,
-        );
-        Ok(ProviderReport::new(
-            account.provider,
-            organization.to_string(),
-            ready.cut.left_out,
-            &batches,
-            &audit,
-            heard,
-            &self.pace,
-            checks,
-        ))
-    }
 }
 
 /// What is waited for, and what those who wait tell each other.
@@ -372,14 +175,6 @@ impl Watch {
             .map(|(host, published)| host.attend(ledger, published, &self.over));
         try_join_all(attending).await.map(drop)
     }
-}
-
-async fn counts(ledger: &dyn Ledger, keys: &[BatchKey]) -> anyhow::Result<Counts> {
-    let mut all = Counts::default();
-    for key in keys {
-        all.extend(&ledger.counts(*key).await?);
-    }
-    Ok(all)
 }
 
 /// Waits until no provider has anything more to tell, and all they told was read and handed on.

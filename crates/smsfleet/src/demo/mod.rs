@@ -4,6 +4,7 @@
 mod audience;
 mod books;
 mod check;
+mod course;
 mod ends;
 mod evidence;
 mod expect;
@@ -30,6 +31,7 @@ use crate::{
 use audience::Audience;
 use progress::Display;
 use stage::Stage;
+pub use stage::random_token;
 
 /// Sends a mailing at each provider's twin, all side by side, and checks the books.
 ///

@@ -59,6 +59,7 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// Cuts it, and works out what to expect before anything is sent.
     pub fn cut(account: &Account, audience: Audience) -> anyhow::Result<Self> {
         let cut = mailing(&audience, account)?.cut(audience.recipients, audience.region, BATCH)?;
         let expected = cut
@@ -79,6 +80,7 @@ impl Ready {
         self.cut.batches.iter().map(own_key).collect()
     }
 
+    /// Rows that are handed over.
     pub fn rows(&self) -> u64 {
         self.expected.iter().map(|batch| batch.len() as u64).sum()
     }
@@ -159,6 +161,7 @@ pub struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
+    /// Nothing seen yet.
     pub fn of(account: &'a Account, ready: &'a Ready) -> Self {
         Self {
             account,

@@ -1,6 +1,9 @@
 //! One inbound message, from being new to everything that has to be told about it.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, SystemTime},
+};
 
 use backing::{callbacks::Taken, news, patience::Undone};
 use bus::{Outgoing, RetryTier};
@@ -400,10 +403,16 @@ impl Groups {
 
 /// When the person wrote, for the order of opt-outs: as the provider says, unless that is in the future
 /// or long ago; then when the ingress heard of it.
-fn received_at(inbound: &Inbound, callback: &Callback) -> Timestamp {
+fn received_at(inbound: &Inbound, callback: &Callback) -> RangeInclusive<Timestamp> {
     let taken_at = callback.received_at;
-    inbound
+    let told = inbound
         .received_at
-        .filter(|at| *at <= taken_at && taken_at.since(*at) <= RECEIVED_AGO_MAX)
-        .unwrap_or(taken_at)
+        .filter(|at| *at <= taken_at && taken_at.since(*at) <= RECEIVED_AGO_MAX);
+    match told {
+        Some(at) if at.as_millis() % 1_000 == 0 => {
+            at..=at.plus(Duration::from_millis(999)).min(taken_at)
+        }
+        Some(at) => at..=at,
+        None => taken_at..=taken_at,
+    }
 }

@@ -4,6 +4,8 @@
 //! evidence. So a message that is worked on again recognises what it changed, and nobody is told or
 //! answered for a STOP that changed nothing.
 
+use std::ops::RangeInclusive;
+
 use message::{
     ConnectionId, Msisdn, OrganizationId, Timestamp,
     event::Keyword,
@@ -25,7 +27,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) fragments: &'a [String],
     /// The provider's own verdict, which outranks ours.
     pub(crate) provider_verdict: Option<Keyword>,
-    pub(crate) received_at: Timestamp,
+    /// When they wrote, from when to when: some providers tell the second only.
+    pub(crate) received_at: RangeInclusive<Timestamp>,
     pub(crate) connection: &'a ConnectionId,
 }
 
@@ -92,7 +95,11 @@ impl Wish<'_> {
             organization_id: self.organization.clone(),
             number: self.number,
             kind,
-            at: self.received_at,
+            // Of what happened in one second nobody knows the order: then the opt-out holds.
+            at: match kind {
+                OptOutKind::OptOut => *self.received_at.end(),
+                OptOutKind::OptIn => *self.received_at.start(),
+            },
             sender: None,
             source,
             connection_id: Some(self.connection.clone()),
@@ -168,7 +175,7 @@ mod tests {
             text,
             fragments,
             provider_verdict: verdict,
-            received_at: Timestamp::from_millis(2),
+            received_at: Timestamp::from_millis(2)..=Timestamp::from_millis(2),
             connection: &connection,
         };
         wish.decide(before)
@@ -223,6 +230,30 @@ mod tests {
             written(decide("START", None, None)),
             (OptIn, String::new(), false)
         );
+    }
+
+    #[test]
+    fn of_a_stop_and_a_start_within_one_second_the_stop_holds() {
+        let (second, end) = (Timestamp::from_millis(5_000), Timestamp::from_millis(5_999));
+        let organization = OrganizationId::new("ORG_1").expect("valid");
+        let connection = ConnectionId::new("C_1").expect("valid");
+        let at = |text| {
+            let wish = Wish {
+                organization: &organization,
+                number: Msisdn::parse("+353861234567").expect("valid"),
+                name: "vonage-sms:1",
+                text,
+                fragments: &[],
+                provider_verdict: None,
+                received_at: second..=end,
+                connection: &connection,
+            };
+            match wish.decide(None).step {
+                Step::Write { change, .. } => change.at,
+                step => panic!("{step:?} writes nothing"),
+            }
+        };
+        assert_eq!((at("STOP"), at("START")), (end, second));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use provider_sim::AuditEntry;
-use serde_json::Value;
 
-use super::{History, LedgerRow, Verdict, words};
+use super::words::{self, Inbound};
+use super::{History, LedgerRow, Verdict};
 
 /// States that no message may be left in once a run has settled.
 const UNDER_WAY: [&str; 2] = ["queued", "sending"];
@@ -530,24 +530,36 @@ fn who_wrote(history: &History) -> HashSet<&str> {
 }
 
 fn replies(history: &History, verdict: &mut Verdict) {
-    let id = |reply: &Value| reply["provider_message_id"].as_str().map(str::to_owned);
-    let heard: HashSet<String> = history.replies.iter().filter_map(id).collect();
+    let mut distinct: HashMap<&str, u64> = HashMap::new();
+    for reply in &history.replies {
+        if let Some(id) = reply["provider_message_id"].as_str() {
+            distinct.insert(id, reply["parts"].as_u64().unwrap_or(1));
+        }
+    }
     let posts = &history.twin.totals.inbound.posts;
     let given_up: u64 = posts.failed.values().sum();
-    let heard = heard.len() as u64;
-    if given_up == 0 {
+    let heard = distinct.len() as u64;
+    let (callbacks_min, callbacks_max) = match words::inbound(history.provider) {
+        Inbound::Once => (heard, heard),
+        Inbound::PartByPart => {
+            let parts = distinct.values().sum();
+            (parts, parts)
+        }
+        Inbound::OnceOrTwice => (heard, 2 * heard),
+    };
+    verdict.tell("distinct replies heard", heard);
+    if given_up == 0 && callbacks_min == callbacks_max {
         verdict.compare(
-            "distinct replies heard",
-            heard,
-            "inbound messages taken by the ingress",
+            "callbacks that told them",
+            callbacks_min,
+            "inbound callbacks taken by the ingress",
             posts.ok,
         );
         return;
     }
-    verdict.tell("distinct replies heard", heard);
-    verdict.tell("inbound messages taken by the ingress", posts.ok);
+    verdict.tell("inbound callbacks taken by the ingress", posts.ok);
     // One that was taken and whose answer was lost counts as given up there, and may be heard here.
-    if heard < posts.ok || heard > posts.ok + given_up {
+    if callbacks_max < posts.ok || callbacks_min > posts.ok + given_up {
         verdict.forbid(
             "lost",
             "replies heard and inbound messages taken do not match",

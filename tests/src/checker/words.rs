@@ -44,3 +44,23 @@ pub(super) fn meanings(provider: &str, word: &str) -> &'static [&'static str] {
 pub(super) fn repeats_are_recognised(provider: &str) -> bool {
     provider == "infobip-sms"
 }
+
+/// How a provider tells an inbound message.
+pub(super) enum Inbound {
+    /// By one callback.
+    Once,
+    /// By one callback for each part.
+    PartByPart,
+    /// By one callback or two: to the URL of the message that it answers, and to the account's. An opt-out has a name of
+    /// its own there, so it may be heard twice.
+    OnceOrTwice,
+}
+
+/// How `provider` tells an inbound message.
+pub(super) fn inbound(provider: &str) -> Inbound {
+    match provider {
+        "vonage-sms" => Inbound::PartByPart,
+        "messagemedia" => Inbound::OnceOrTwice,
+        _ => Inbound::Once,
+    }
+}

@@ -80,7 +80,7 @@ async fn forged_and_unsigned_receipts_and_replies_are_refused_and_change_nothing
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_callback_is_answered_with_what_is_wrong_about_it() {
-    let scene = open!(Options::default());
+    let scene = open!(Options::default().with("ingress.body_bytes_max", "65536"));
     let client = http_client().expect("a client");
     let base = scene.fleet.url("ingress.listen");
     let path = |kind: &str, provider: &str, organization: &str| {

@@ -156,8 +156,14 @@ impl Request<'_> {
         let until = started + self.shared.settings.request_timeout * 2;
         let mut waiting: VecDeque<Piece> = self.pieces(messages, places).into();
         while let Some(mut piece) = waiting.pop_front() {
-            if !self.pause(piece.pause).await {
-                continue; // What is known about its messages stands.
+            let in_time = self.pause(piece.pause).await && Instant::now() < until;
+            if !in_time {
+                // What is known about its messages stands; those never submitted wait for a retry.
+                for place in piece.places {
+                    let unsent = SubmitOutcome::new(SubmitClass::Transient, "not_reached");
+                    fates[place].get_or_insert(Fate::Answered(unsent));
+                }
+                continue;
             }
             let is_first = piece.repeats == 0 && !self.doubtful;
             if !self

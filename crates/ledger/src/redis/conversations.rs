@@ -7,11 +7,7 @@
 //! writer puts an entry into the level that the window's counter has reached, and a reader asks all
 //! levels and takes the newest. Windows are dropped whole.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use message::{Msisdn, OrganizationId, Reference, Timestamp};
 
@@ -29,23 +25,6 @@ const SHARD_ENTRIES: u64 = 64;
 
 /// The highest level has 4^9 shards for 16 million entries; more than that only costs memory.
 const LEVELS: u32 = 9;
-
-/// How many entries the windows had when this process last wrote to them.
-#[derive(Default)]
-pub(super) struct Conversations(Mutex<HashMap<OrganizationId, (u64, u64)>>);
-
-impl Conversations {
-    fn seen(&self, organization: &OrganizationId, window: u64) -> Option<u64> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (of, entries) = *counts.get(organization)?;
-        (of == window).then_some(entries)
-    }
-
-    fn see(&self, organization: &OrganizationId, window: u64, entries: u64) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.insert(organization.clone(), (window, entries));
-    }
-}
 
 pub(super) async fn remember(
     ledger: &RedisLedger,

@@ -4,8 +4,7 @@
 //! window first and asks the levels that were reached.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
+    collections::BTreeMap,
     time::{Duration, SystemTime},
 };
 
@@ -34,23 +33,6 @@ const KEPT_FOR: Duration = Duration::from_secs(12 * 24 * 3600 + 3600);
 
 /// Ids that are looked up together.
 const IDS_A_STEP: usize = 50;
-
-/// How many entries the windows had when this process last wrote to them.
-#[derive(Default)]
-pub(super) struct Ids(Mutex<HashMap<ConnectionId, (u64, u64)>>);
-
-impl Ids {
-    fn seen(&self, connection: &ConnectionId, window: u64) -> Option<u64> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (of, entries) = *counts.get(connection)?;
-        (of == window).then_some(entries)
-    }
-
-    fn see(&self, connection: &ConnectionId, window: u64, entries: u64) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.insert(connection.clone(), (window, entries));
-    }
-}
 
 /// Enters ids of a connection's messages: one call, whatever their number.
 pub(super) async fn enter(

@@ -17,12 +17,11 @@ use crate::{
     InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
     RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled, id_index, sealing::Sealer,
 };
-use conversations::Conversations;
-use ids::Ids;
 use keys::Keys;
 use link::Link;
 use scripts::Scripts;
 pub use settings::RedisSettings;
+use windows::Windows;
 
 mod accounts;
 mod batches;
@@ -39,6 +38,7 @@ mod queues;
 mod rows;
 mod scripts;
 mod settings;
+mod windows;
 
 /// The ledger in Redis.
 pub struct RedisLedger {
@@ -47,8 +47,8 @@ pub struct RedisLedger {
     scripts: Scripts,
     settings: RedisSettings,
     sealer: Arc<Sealer>,
-    conversations: Conversations,
-    ids: Ids,
+    conversations: Windows<OrganizationId>,
+    ids: Windows<ConnectionId>,
 }
 
 impl RedisLedger {
@@ -72,8 +72,8 @@ impl RedisLedger {
             scripts: Scripts::new(),
             settings,
             sealer,
-            conversations: Conversations::default(),
-            ids: Ids::default(),
+            conversations: Windows::default(),
+            ids: Windows::default(),
         }))
     }
 }

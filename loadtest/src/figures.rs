@@ -7,6 +7,8 @@ use crate::redis::Counters;
 
 /// Processes that are part of the measuring, not of what is measured.
 const OURS: [&str; 2] = ["load", "stub"];
+/// Cores that others took meanwhile: above 0.4 the time a run took says little.
+pub const FOREIGN: &str = "cores.others";
 /// CPU is given for so many messages.
 const PER: f64 = 10_000.0;
 
@@ -36,7 +38,7 @@ impl Outcome {
     /// CPU and memory of every process; `samples` are there already.
     pub fn used(&mut self, before: &Sample, after: &Sample, messages: u64) {
         let stretch = (after.at_seconds - before.at_seconds).max(1e-9);
-        let mut total = 0.0;
+        let (mut total, mut known) = (0.0, 0.0);
         for (name, usage) in &after.usages {
             let earlier = before.usages.get(name).copied().unwrap_or_default();
             let cpu = usage.cpu_seconds - earlier.cpu_seconds;
@@ -45,11 +47,14 @@ impl Outcome {
             let of = |sample: &Sample| sample.usages.get(name).map_or(0.0, |it| it.rss_mb);
             let most = self.samples.iter().map(of).fold(0.0, f64::max);
             self.set(format!("rss.{name}"), most);
+            known += cpu;
             if !OURS.contains(&name.as_str()) {
                 total += cpu;
             }
         }
         self.set("cpu.total", total * PER * each(messages));
+        let foreign = after.busy_seconds - before.busy_seconds - known;
+        self.set(FOREIGN, foreign.max(0.0) / stretch);
     }
 
     /// Redis commands and what they cost Redis.
@@ -65,6 +70,21 @@ impl Outcome {
         self.set("redis.memory_growth_per_message", grown * each(messages));
         let calls = commands.into_iter().map(|(name, (calls, _))| (name, calls));
         self.redis_commands = calls.collect();
+    }
+
+    /// System calls, and the most frequent ones by name.
+    pub fn system_calls(&mut self, calls: &[(String, u64)], messages: u64) {
+        const NAMED: usize = 8;
+        let sum: u64 = calls.iter().map(|(_, count)| count).sum();
+        self.set("system_calls_per_message", sum as f64 * each(messages));
+        let mut most = calls.to_vec();
+        most.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        for (name, count) in most.iter().take(NAMED) {
+            self.set(
+                format!("system_calls.{name}"),
+                *count as f64 * each(messages),
+            );
+        }
     }
 
     /// What the broker did with AMQP messages.
@@ -94,6 +114,7 @@ mod tests {
         Sample {
             at_seconds,
             usages: usages.into(),
+            busy_seconds: 4.0 * at_seconds,
         }
     }
 
@@ -106,6 +127,7 @@ mod tests {
         assert_eq!(outcome.get("cpu.send-worker"), 0.5);
         assert_eq!(outcome.get("cpu.total"), 0.5);
         assert_eq!(outcome.get("cores.stub"), 0.5);
+        assert_eq!(outcome.get(FOREIGN), 3.0);
         assert_eq!(outcome.get("rss.stub"), 10.0);
     }
 }

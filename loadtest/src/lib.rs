@@ -7,17 +7,22 @@
 //! - [`work`]: the batches that are handed over;
 //! - [`meter`], [`redis`], [`broker`]: CPU and memory of processes, counters of Redis and RabbitMQ;
 //! - [`run`]: the runs, one kind a file;
-//! - [`outcome`]: the figures, as a table and as JSON.
+//! - [`outcome`]: the figures, as a table and as JSON;
+//! - [`peers`], [`compare`]: others on the same work, in turns with ours.
 
 pub mod broker;
-mod figures;
+pub mod compare;
+pub mod figures;
 pub mod machine;
 pub mod meter;
 pub mod outcome;
+pub mod peers;
 pub mod redis;
 pub mod run;
 pub mod scenario;
 pub mod stage;
+pub mod statistics;
 pub mod stub;
 pub mod stub_client;
+pub mod system_calls;
 pub mod work;

@@ -32,16 +32,23 @@ pub struct Sample {
     pub at_seconds: f64,
     /// What each had used by then.
     pub usages: Usages,
+    /// CPU seconds that the machine had been busy, whoever it was with.
+    pub busy_seconds: f64,
 }
 
 #[derive(Debug, Default)]
 struct Watched {
     /// A process that has ended keeps what it had used.
     processes: BTreeMap<u32, (String, Usage)>,
+    /// Processes whose children count too.
+    trees: Vec<(String, u32)>,
 }
 
 impl Watched {
     fn read(&mut self) -> Usages {
+        if !self.trees.is_empty() {
+            self.find_children();
+        }
         let mut usages = Usages::new();
         for (id, (name, last)) in &mut self.processes {
             match usage(*id) {
@@ -54,6 +61,39 @@ impl Watched {
         }
         usages
     }
+
+    fn find_children(&mut self) {
+        let parents = parents();
+        for (name, root) in &self.trees {
+            let mut known = vec![*root];
+            let mut at = 0;
+            while let Some(parent) = known.get(at).copied() {
+                at += 1;
+                known.extend(
+                    parents
+                        .iter()
+                        .filter(|(_, it)| *it == parent)
+                        .map(|(id, _)| *id),
+                );
+            }
+            for id in known {
+                let new = || (name.clone(), Usage::default());
+                self.processes.entry(id).or_insert_with(new);
+            }
+        }
+    }
+}
+
+/// Every process and its parent.
+fn parents() -> Vec<(u32, u32)> {
+    let folders = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let parent = |folder: std::fs::DirEntry| {
+        let id: u32 = folder.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(folder.path().join("stat")).ok()?;
+        let (_, fields) = stat.rsplit_once(')')?;
+        Some((id, fields.split_whitespace().nth(1)?.parse().ok()?))
+    };
+    folders.filter_map(parent).collect()
 }
 
 /// Samples in a thread of its own until it is asked for what it has.
@@ -96,9 +136,13 @@ fn sample(
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .read();
-        let at_seconds = began.elapsed().as_secs_f64();
+        let sample = Sample {
+            at_seconds: began.elapsed().as_secs_f64(),
+            usages,
+            busy_seconds: machine_busy_seconds(),
+        };
         let mut samples = samples.lock().unwrap_or_else(PoisonError::into_inner);
-        samples.push(Sample { at_seconds, usages });
+        samples.push(sample);
     }
 }
 
@@ -111,6 +155,12 @@ impl Meter {
             .insert(id, (name.to_owned(), Usage::default()));
     }
 
+    /// Looks after a process and all its children from now on.
+    pub fn watch_tree(&self, name: &str, root: u32) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.trees.push((name.to_owned(), root));
+    }
+
     /// What each has used by now.
     #[must_use]
     pub fn now(&self) -> Sample {
@@ -118,6 +168,7 @@ impl Meter {
         Sample {
             at_seconds: self.began.elapsed().as_secs_f64(),
             usages: watched.read(),
+            busy_seconds: machine_busy_seconds(),
         }
     }
 
@@ -196,6 +247,20 @@ mod tests {
     fn this_process_has_used_some_memory() {
         let usage = usage(std::process::id()).expect("it runs");
         assert!(usage.rss_mb > 1.0);
+    }
+
+    #[test]
+    fn a_tree_holds_the_children_of_its_root() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("sleep");
+        let mut watched = Watched::default();
+        watched.trees.push(("tree".to_owned(), std::process::id()));
+        watched.read();
+        assert!(watched.processes.contains_key(&child.id()));
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
     }
 
     #[test]

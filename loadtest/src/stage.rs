@@ -45,6 +45,8 @@ pub struct Stage {
     pub meter: Meter,
     /// What Redis counts.
     pub redis: Counter,
+    /// Whether system calls of the first worker are counted.
+    pub system_calls: bool,
     /// A scheduler's line to the broker.
     pub scheduler: Scheduler,
     ear: Option<Ear>,
@@ -115,6 +117,7 @@ impl Stage {
             stub,
             meter,
             redis,
+            system_calls: false,
             scheduler,
             ear: None,
             apis: Vec::new(),
@@ -168,6 +171,12 @@ impl Stage {
         let ops = format!("http://127.0.0.1:{port}");
         self.members.insert(name.clone(), Member { process, ops });
         Ok(name)
+    }
+
+    /// The process id of a member.
+    #[must_use]
+    pub fn id(&self, name: &str) -> Option<u32> {
+        self.members.get(name).map(|member| member.process.id())
     }
 
     /// Waits until a member is ready.

@@ -64,6 +64,22 @@ impl StubClient {
         Ok(arrivals_from_bytes(&self.get("/arrivals").await?))
     }
 
+    /// Keeps answers back from now on.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn hold(&self) -> anyhow::Result<()> {
+        self.get("/hold").await.map(drop)
+    }
+
+    /// Gives them.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn release(&self) -> anyhow::Result<()> {
+        self.get("/release").await.map(drop)
+    }
+
     /// Forgets what was counted.
     ///
     /// # Errors

@@ -14,7 +14,10 @@ const DONE: &str = "done";
 pub(super) fn await_go() -> anyhow::Result<()> {
     say(READY)?;
     let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("the word to go")?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .context("the word to go")?;
     ensure!(line.trim() == GO, "expected {GO}, heard {line:?}");
     Ok(())
 }
@@ -23,13 +26,18 @@ pub(super) fn await_go() -> anyhow::Result<()> {
 pub(super) fn done() -> anyhow::Result<()> {
     say(DONE)?;
     let mut rest = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut rest).context("the end")?;
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut rest)
+        .context("the end")?;
     Ok(())
 }
 
 fn say(word: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{word}").and_then(|()| out.flush()).context("say so")
+    writeln!(out, "{word}")
+        .and_then(|()| out.flush())
+        .context("say so")
 }
 
 /// The peer's process as seen from outside; killed when dropped.
@@ -62,7 +70,9 @@ impl Running {
     /// Lets it begin.
     pub(super) fn go(&mut self) -> anyhow::Result<()> {
         let tell = self.tell.as_mut().context("it has been told to end")?;
-        writeln!(tell, "{GO}").and_then(|()| tell.flush()).context("tell it to go")
+        writeln!(tell, "{GO}")
+            .and_then(|()| tell.flush())
+            .context("tell it to go")
     }
 
     /// Waits until it says that it is done. Blocks: whoever measures has nothing else to do.

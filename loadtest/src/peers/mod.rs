@@ -31,6 +31,9 @@ pub struct Arguments {
     /// Requests in flight.
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
+    /// Counts system calls of those that are ours; the other figures are worth nothing then.
+    #[arg(long)]
+    pub system_calls: bool,
     /// Where the figures go.
     #[arg(long, default_value = "target/load")]
     pub out: PathBuf,

@@ -73,7 +73,11 @@ pub(super) fn bulk(batch: &Batch<'_>) -> Vec<u8> {
     body.extend_from_slice(batch.text.as_bytes());
     body.extend_from_slice(b"\",\"messages\":[");
     for (index, recipient) in batch.recipients.iter().enumerate() {
-        body.extend_from_slice(if index == 0 { b"{\"to\":\"" } else { b",{\"to\":\"" });
+        body.extend_from_slice(if index == 0 {
+            b"{\"to\":\""
+        } else {
+            b",{\"to\":\""
+        });
         body.extend_from_slice(recipient.to.as_bytes());
         body.extend_from_slice(b"\",\"ref\":\"");
         body.extend_from_slice(recipient.id.as_bytes());
@@ -97,13 +101,22 @@ pub(super) async fn fill(url: &str, queue: &str, messages: u64, each: u64) -> an
     const GROUP: usize = 200;
     let (connection, channel) = channel(url).await?;
     let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
+    arguments.insert(
+        "x-queue-type".into(),
+        AMQPValue::LongString("classic".into()),
+    );
     channel
         .queue_declare(queue.into(), QueueDeclareOptions::durable(), arguments)
         .await
         .context("declare a queue")?;
-    channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await.context("purge it")?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await.context("ask for confirms")?;
+    channel
+        .queue_purge(queue.into(), QueuePurgeOptions::default())
+        .await
+        .context("purge it")?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await
+        .context("ask for confirms")?;
     let properties = BasicProperties::default().with_delivery_mode(2);
     let mut awaited = Vec::with_capacity(GROUP);
     let mut first = 0;
@@ -119,14 +132,21 @@ pub(super) async fn fill(url: &str, queue: &str, messages: u64, each: u64) -> an
         };
         let body = serde_json::to_vec(&batch).context("write a batch")?;
         let options = BasicPublishOptions::default();
-        let confirm = channel.basic_publish("".into(), queue.into(), options, &body, properties.clone());
+        let confirm =
+            channel.basic_publish("".into(), queue.into(), options, &body, properties.clone());
         awaited.push(confirm.await.context("publish")?);
         first += count;
         if awaited.len() == GROUP || first == messages {
             for confirm in awaited.drain(..) {
-                ensure!(confirm.await.context("a confirm")?.is_ack(), "not confirmed");
+                ensure!(
+                    confirm.await.context("a confirm")?.is_ack(),
+                    "not confirmed"
+                );
             }
         }
     }
-    connection.close(200, "filled".into()).await.context("close")
+    connection
+        .close(200, "filled".into())
+        .await
+        .context("close")
 }

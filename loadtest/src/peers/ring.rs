@@ -9,12 +9,14 @@ use anyhow::Context;
 use smsfleet_tests::site::Site;
 
 use super::Arguments;
+use super::handshake::Running;
 use crate::broker;
 use crate::machine::Machine;
 use crate::meter::{Meter, Sample};
 use crate::outcome::Outcome;
 use crate::redis::{Counter, Counters};
 use crate::stub_client::{self, StubClient, StubProcess};
+use crate::system_calls::Counting;
 
 /// People who opted out: a set of a usual size.
 const OPT_OUTS: u64 = 100_000;
@@ -74,7 +76,9 @@ impl Ring {
             for index in first..first + EACH {
                 command.arg(format!("+33199{index:06}"));
             }
-            let _: u64 = command.query(&mut connection).context("fill the opt-outs")?;
+            let _: u64 = command
+                .query(&mut connection)
+                .context("fill the opt-outs")?;
         }
         Ok(())
     }
@@ -96,6 +100,28 @@ impl Ring {
             redis: self.redis.now()?,
             usage: self.meter.now(),
         })
+    }
+
+    /// Lets a peer's process do its work and measures that.
+    pub(super) async fn measure(
+        &mut self,
+        running: &mut Running,
+        arguments: &Arguments,
+    ) -> anyhow::Result<Outcome> {
+        self.meter.watch(PEER, running.id());
+        let counting = if arguments.system_calls {
+            Some(Counting::start(running.id()).await?)
+        } else {
+            None
+        };
+        let mark = self.mark()?;
+        running.go()?;
+        running.until_done()?;
+        let mut outcome = self.outcome(mark, arguments.messages).await?;
+        if let Some(counting) = counting {
+            outcome.system_calls(&counting.finish()?, arguments.messages);
+        }
+        Ok(outcome)
     }
 
     /// Waits until the stub has had so many messages.
@@ -131,7 +157,11 @@ impl Ring {
         Ok(outcome)
     }
 
-    pub(super) fn label(&mut self, outcome: &mut Outcome, arguments: &Arguments) -> anyhow::Result<()> {
+    pub(super) fn label(
+        &mut self,
+        outcome: &mut Outcome,
+        arguments: &Arguments,
+    ) -> anyhow::Result<()> {
         outcome.scenario = format!("peer-{}", arguments.peer.name());
         outcome.about = "a peer on the same work".to_owned();
         outcome.command = format!(

@@ -29,6 +29,9 @@ pub struct Arguments {
     /// The folder for a JSON file of each run.
     #[arg(long, default_value = "target/load")]
     pub out: PathBuf,
+    /// Counts system calls of the worker; the other figures are worth nothing then.
+    #[arg(long)]
+    pub system_calls: bool,
     /// Keeps configuration and logs of the processes.
     #[arg(long)]
     pub keep: bool,
@@ -85,6 +88,7 @@ async fn run(
         .unwrap_or_default();
     eprintln!("load: {}{named}", scenario.name);
     let mut stage = Stage::open(scenario).await?;
+    stage.system_calls = arguments.system_calls;
     let play = play(scenario, &mut stage);
     let played = match tokio::time::timeout(scenario.time_max, play).await {
         Ok(played) => played,

@@ -1,10 +1,13 @@
 //! The part of a run that counts: everything is read at its beginning and at its end.
 
+use smsfleet_tests::fleet::Service;
+
 use crate::broker;
 use crate::meter::Sample;
 use crate::outcome::Outcome;
 use crate::redis::Counters;
 use crate::stage::Stage;
+use crate::system_calls::Counting;
 
 /// What had been counted when the window opened.
 #[derive(Debug)]
@@ -14,14 +17,23 @@ pub(super) struct Window {
     usage: Sample,
     messages: u64,
     requests: u64,
+    counting: Option<Counting>,
 }
 
 impl Window {
     /// Opens it. The broker is asked first, because that takes long.
     pub(super) async fn open(stage: &mut Stage) -> anyhow::Result<Self> {
+        let counting = match stage.members(Service::SendWorker).first() {
+            Some(name) if stage.system_calls => match stage.id(name) {
+                Some(id) => Some(Counting::start(id).await?),
+                None => None,
+            },
+            _ => None,
+        };
         let broker = broker::counters()?;
         let stats = stage.stub.stats().await?;
         Ok(Self {
+            counting,
             broker,
             messages: stats.messages,
             requests: stats.requests,
@@ -52,6 +64,9 @@ impl Window {
         outcome.redis(&self.redis, &redis, messages);
         if let (Some(before), Some(after)) = (&self.broker, &broker_after) {
             outcome.broker(before, after, messages);
+        }
+        if let Some(counting) = self.counting {
+            outcome.system_calls(&counting.finish()?, messages);
         }
         outcome.set("stub.requests", (stats.requests - self.requests) as f64);
         outcome.set("stub.messages", (stats.messages - self.messages) as f64);

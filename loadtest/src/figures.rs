@@ -30,9 +30,11 @@ impl Outcome {
 
     /// How much in how long.
     pub fn measured(&mut self, messages: u64, seconds: f64) {
-        self.set("messages", messages as f64);
         self.set("seconds", seconds);
-        self.set("rate", messages as f64 / seconds.max(1e-9));
+        if messages > 0 {
+            self.set("messages", messages as f64);
+            self.set("rate", messages as f64 / seconds.max(1e-9));
+        }
     }
 
     /// CPU and memory of every process; `samples` are there already.
@@ -42,7 +44,10 @@ impl Outcome {
         for (name, usage) in &after.usages {
             let earlier = before.usages.get(name).copied().unwrap_or_default();
             let cpu = usage.cpu_seconds - earlier.cpu_seconds;
-            self.set(format!("cpu.{name}"), cpu * PER * each(messages));
+            // Of a run that sends nothing only the cores say something.
+            if messages > 0 {
+                self.set(format!("cpu.{name}"), cpu * PER * each(messages));
+            }
             self.set(format!("cores.{name}"), cpu / stretch);
             let of = |sample: &Sample| sample.usages.get(name).map_or(0.0, |it| it.rss_mb);
             let most = self.samples.iter().map(of).fold(0.0, f64::max);
@@ -52,7 +57,9 @@ impl Outcome {
                 total += cpu;
             }
         }
-        self.set("cpu.total", total * PER * each(messages));
+        if messages > 0 {
+            self.set("cpu.total", total * PER * each(messages));
+        }
         let foreign = after.busy_seconds - before.busy_seconds - known;
         self.set(FOREIGN, foreign.max(0.0) / stretch);
     }
@@ -60,6 +67,13 @@ impl Outcome {
     /// Redis commands and what they cost Redis.
     pub fn redis(&mut self, before: &Counters, after: &Counters, messages: u64) {
         let commands = after.since(before);
+        if messages == 0 {
+            self.redis_commands = commands
+                .into_iter()
+                .map(|(name, (calls, _))| (name, calls))
+                .collect();
+            return;
+        }
         let calls: u64 = commands.values().map(|(calls, _)| calls).sum();
         let usec: f64 = commands.values().map(|(_, usec)| usec).sum();
         let bytes = after.net_bytes.saturating_sub(before.net_bytes);

@@ -36,7 +36,7 @@ pub(super) async fn run(scenario: &Scenario, stage: &mut Stage) -> anyhow::Resul
         steps::decide(scenario, stage, "resume").await?;
     } else {
         steps::sent(stage, measure.skip).await?;
-        window = Window::open(stage).await?;
+        window = Window::open_meanwhile(stage).await?;
     }
     let before = stage.stub.stats().await?;
     let goal = match measure.messages {
@@ -45,6 +45,9 @@ pub(super) async fn run(scenario: &Scenario, stage: &mut Stage) -> anyhow::Resul
     };
     let began = Instant::now();
     let whole = goal == work.messages;
+    // A connection that is opened later than this was not kept open.
+    steps::sent(stage, before.messages + (goal - before.messages) / 4).await?;
+    let steady = stage.stub.stats().await?;
     steps::sent(stage, goal).await?;
     if whole {
         steps::settled(scenario, stage, goal).await?;
@@ -63,6 +66,10 @@ pub(super) async fn run(scenario: &Scenario, stage: &mut Stage) -> anyhow::Resul
         tokio::time::sleep(steps::AFTERMATH).await;
     }
     let mut outcome = window.close(stage, messages, seconds).await?;
+    let opened = stats.connections - steady.connections;
+    outcome.set("stub.connections_in_steady_state", opened as f64);
+    let handshakes = stats.handshakes - steady.handshakes;
+    outcome.set("stub.handshakes_in_steady_state", handshakes as f64);
     if !whole {
         steps::end_workers(stage).await?;
     }

@@ -61,7 +61,7 @@ pub(super) async fn run(scenario: &Scenario, stage: &mut Stage) -> anyhow::Resul
     let alone_seconds = finished(stage, &alone).await?;
     stage.hand_over(&behind, 0.0).await?;
     steps::taken(stage, alone.len() + behind.len()).await?;
-    let window = Window::open(stage).await?;
+    let window = Window::open_meanwhile(stage).await?;
     let began = Instant::now();
     let before = stage.stub.stats().await?.messages;
     let beside_seconds = finished(stage, &beside).await?;

@@ -27,10 +27,10 @@ pub(super) async fn run(scenario: &Scenario, stage: &mut Stage) -> anyhow::Resul
     let orders = work.orders();
     stage.hand_over(&orders, 0.0).await?;
     steps::taken(stage, orders.len()).await?;
+    let window = Window::open(stage).await?;
     for _ in 0..scenario.workers.count {
         stage.start(Service::SendWorker).await?;
     }
-    let window = Window::open(stage).await?;
     let began = Instant::now();
     let mut changes = 0;
     let mut due = scenario.workers.change_every;

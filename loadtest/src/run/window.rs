@@ -21,8 +21,18 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Opens it. The broker is asked first, because that takes long.
+    /// Opens it before anything is sent. The broker is asked first, because that takes long.
     pub(super) async fn open(stage: &mut Stage) -> anyhow::Result<Self> {
+        let broker = broker::counters()?;
+        Self::with(stage, broker).await
+    }
+
+    /// Opens it while messages are being sent: nobody waits for the broker's counters then.
+    pub(super) async fn open_meanwhile(stage: &mut Stage) -> anyhow::Result<Self> {
+        Self::with(stage, None).await
+    }
+
+    async fn with(stage: &mut Stage, broker: Option<broker::Counters>) -> anyhow::Result<Self> {
         let counting = match stage.members(Service::SendWorker).first() {
             Some(name) if stage.system_calls => match stage.id(name) {
                 Some(id) => Some(Counting::start(id).await?),
@@ -30,7 +40,6 @@ impl Window {
             },
             _ => None,
         };
-        let broker = broker::counters()?;
         let stats = stage.stub.stats().await?;
         Ok(Self {
             counting,
@@ -53,7 +62,10 @@ impl Window {
         let usage = stage.meter.now();
         let redis = stage.redis.now()?;
         let stats = stage.stub.stats().await?;
-        let broker_after = broker::counters()?;
+        let broker_after = match &self.broker {
+            Some(_) => broker::counters()?,
+            None => None,
+        };
         let mut outcome = Outcome {
             samples: stage.meter.between(&self.usage, &usage),
             throughput: stage.stub.histogram().await?,

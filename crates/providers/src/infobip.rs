@@ -60,6 +60,8 @@ static CAPABILITIES: Capabilities = Capabilities {
     // No figure is published (section 5), and the page starts with 4 requests in flight: of 100
     // messages each, answered within a second. Past what the account may, a 429 says so.
     segments_per_second: 400.0,
+    // The page: start with 4 to 8 for one account.
+    requests_in_flight: 8,
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],

@@ -30,7 +30,7 @@ pub use callback::{
     ProviderOptOut, Reading, Receipt, ReceiptStatus, Verified, callback_path,
 };
 pub use capabilities::{AnswersBy, Capabilities, Echo, RefusedCallback};
-pub use form::{Field, FieldFault, Filled, Form};
+pub use form::{Field, FieldFault, Filled, Form, REQUESTS_IN_FLIGHT};
 pub use look_up::{Found, Sought, StatusLookUp};
 pub use outcome::{
     Answer, Hint, LocalRefusal, RejectReason, SubmitClass, SubmitOutcome, Unsendable,

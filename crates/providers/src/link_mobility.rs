@@ -56,6 +56,8 @@ static CAPABILITIES: Capabilities = Capabilities {
     // Ours: no limit is published and the platform is called high capacity (section 5). It fills
     // batches well; what an account may really send, LINK's account manager knows.
     segments_per_second: 100.0,
+    // The page: start with 4 parallel batch requests.
+    requests_in_flight: 4,
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],

@@ -59,6 +59,8 @@ static CAPABILITIES: Capabilities = Capabilities {
     // Ours: Twilio queues what its sender can not send at once (one segment a second for a US long
     // code), so this only bounds how fast that queue of ten hours fills.
     segments_per_second: 10.0,
+    // The page: start at 20 for a connection.
+    requests_in_flight: 20,
     callback_methods: &["POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
     callback_slugs: &[SLUG],

@@ -10,6 +10,7 @@
 mod codes;
 mod connections;
 mod group;
+mod in_flight;
 mod lane;
 mod metrics;
 mod pacing;

@@ -20,7 +20,7 @@ use providers::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Shared, group::now, run::Open, submit::NoAnswer};
+use crate::{Shared, group::now, in_flight::Slots, run::Open, submit::NoAnswer};
 
 /// A row with what became of it.
 pub(crate) type Answered = (ChunkRow, Fate);
@@ -90,8 +90,8 @@ impl Piece {
 }
 
 impl Request<'_> {
-    /// One fate for each row.
-    pub(crate) async fn run(self, rows: Vec<ChunkRow>) -> Vec<Answered> {
+    /// One fate for each row; each request has one of the `slots` while it is under way.
+    pub(crate) async fn run(self, rows: Vec<ChunkRow>, slots: &Slots) -> Vec<Answered> {
         let (open, batch) = (self.open, self.open.chunk.batch);
         let texts: Vec<Result<String, MissingField>> = rows
             .iter()
@@ -138,7 +138,7 @@ impl Request<'_> {
                 None => places.push(place),
             }
         }
-        self.rounds(&messages, places, &mut fates).await;
+        self.rounds(&messages, places, &mut fates, slots).await;
         let doubt = || Fate::Answered(SubmitOutcome::in_doubt("answer_incomplete"));
         rows.into_iter()
             .zip(fates.into_iter().map(|fate| fate.unwrap_or_else(doubt)))
@@ -150,13 +150,16 @@ impl Request<'_> {
         messages: &[MtMessage<'_>],
         places: Vec<usize>,
         fates: &mut [Option<Fate>],
+        slots: &Slots,
     ) {
         let started = Instant::now();
         // Whoever holds a claim for longer than this is taken for dead.
         let until = started + self.shared.settings.request_timeout * 2;
         let mut waiting: VecDeque<Piece> = self.pieces(messages, places).into();
         while let Some(mut piece) = waiting.pop_front() {
-            let in_time = self.pause(piece.pause).await && Instant::now() < until;
+            let may_go = self.pause(piece.pause).await;
+            let slot = slots.acquire().await;
+            let in_time = may_go && Instant::now() < until;
             if !in_time {
                 // What is known about its messages stands; those never submitted wait for a retry.
                 for place in piece.places {
@@ -175,6 +178,7 @@ impl Request<'_> {
             let own: Vec<MtMessage<'_>> =
                 piece.places.iter().map(|place| messages[*place]).collect();
             let answer = self.submit(&own, &piece).await;
+            drop(slot);
             self.shared
                 .count(self.open.provider.slug(), &answer.outcomes);
             let over = self.stop.is_cancelled() || Instant::now() >= until;

@@ -5,7 +5,7 @@
 //! before the claim everything is as new; between claim and settle the rows are in doubt; after the
 //! settle the rows are told again.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use backing::news;
 use bus::RetryTier;
@@ -367,14 +367,15 @@ impl Group {
         };
         let errors = &self.shared.metrics.ledger_errors;
         let settled = until_done("settle", errors, || self.shared.ledger.settle(&request)).await;
+        let mut changed = BTreeMap::<MessageState, u64>::new();
         for settled in &settled {
             if let Settled::Changed(row) = settled {
-                self.shared
-                    .metrics
-                    .rows
-                    .with_label_values(&[row.state.as_str()])
-                    .inc();
+                *changed.entry(row.state).or_default() += 1;
             }
+        }
+        for (state, rows) in changed {
+            let counter = &self.shared.metrics.rows;
+            counter.with_label_values(&[state.as_str()]).inc_by(rows);
         }
         settled
     }

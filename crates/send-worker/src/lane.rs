@@ -188,7 +188,13 @@ impl Lane {
             .flatten();
         let connection = known.unwrap_or_else(|| self.connection.clone());
         let hold_until = Instant::now() + self.shared.settings.hold_max;
-        match Run::open(delivery, queue.clone(), connection, hold_until) {
+        match Run::open(
+            delivery,
+            queue.clone(),
+            connection,
+            hold_until,
+            &self.shared.metrics,
+        ) {
             // What has expired is only settled as such; that needs no live connection.
             Ok(run) if !run.open.connection.is_active() && run.open.chunk.expires_at > now() => {
                 self.send_elsewhere(run).await;

@@ -179,8 +179,7 @@ impl Request<'_> {
                 piece.places.iter().map(|place| messages[*place]).collect();
             let answer = self.submit(&own, &piece).await;
             drop(slot);
-            self.shared
-                .count(self.open.provider.slug(), &answer.outcomes);
+            self.open.metrics.count(&answer.outcomes);
             let over = self.stop.is_cancelled() || Instant::now() >= until;
             waiting.extend(self.digest(piece, answer, fates, over));
         }
@@ -388,11 +387,9 @@ impl Request<'_> {
         shared.metrics.requests_in_flight.inc();
         let answer = shared.submit.submit(request).await;
         shared.metrics.requests_in_flight.dec();
-        let seconds = shared
-            .metrics
+        open.metrics
             .submit_seconds
-            .with_label_values(&[open.provider.slug()]);
-        seconds.observe(started.elapsed().as_secs_f64());
+            .observe(started.elapsed().as_secs_f64());
         let answer = match answer {
             Ok(response) => open.provider.read_response(messages, piece.mode, &response),
             Err(NoAnswer::NotSent(code)) => all(SubmitOutcome::new(SubmitClass::Transient, code)),
@@ -402,15 +399,5 @@ impl Request<'_> {
             shared.tokens.forget(&connection.id, token).await;
         }
         answer
-    }
-}
-
-impl Shared {
-    fn count(&self, slug: &'static str, outcomes: &[SubmitOutcome]) {
-        for outcome in outcomes {
-            let labels = [slug, outcome.class.as_str()];
-            self.metrics.submits.with_label_values(&labels).inc();
-            self.metrics.codes.count(slug, outcome);
-        }
     }
 }

@@ -16,7 +16,13 @@ use message::{
 use providers::Provider;
 use tokio::time::Instant;
 
-use crate::{Shared, group::Leftover, patience::until_done, tell};
+use crate::{
+    Shared,
+    group::Leftover,
+    metrics::{ProviderMetrics, SendMetrics},
+    patience::until_done,
+    tell,
+};
 
 /// This service in the headers of its dead letters.
 const STAGE: &str = "send-worker";
@@ -28,6 +34,7 @@ pub(crate) struct Open {
     pub(crate) template: Template,
     pub(crate) connection: Arc<Connection>,
     pub(crate) provider: &'static dyn Provider,
+    pub(crate) metrics: ProviderMetrics,
     /// Names this delivery in its claims.
     pub(crate) token: u32,
     pub(crate) redelivered: bool,
@@ -164,6 +171,7 @@ impl Run {
         queue: String,
         connection: Arc<Connection>,
         hold_until: Instant,
+        metrics: &SendMetrics,
     ) -> Result<Self, (Delivery, Poison)> {
         let read = || {
             let mut chunk: Chunk =
@@ -182,6 +190,7 @@ impl Run {
                 template,
                 connection,
                 provider,
+                metrics: ProviderMetrics::new(metrics, provider.slug()),
                 token,
                 redelivered: delivery.redelivered,
                 queue,

@@ -20,6 +20,7 @@ mod jwt;
 mod look_up;
 mod outcome;
 mod parameters;
+mod prepared;
 mod provider;
 mod retry_after;
 mod signature;
@@ -35,6 +36,7 @@ pub use look_up::{Found, Sought, StatusLookUp};
 pub use outcome::{
     Answer, Hint, LocalRefusal, RejectReason, SubmitClass, SubmitOutcome, Unsendable,
 };
+pub use prepared::Prepared;
 pub use provider::{MtMessage, Provider, Submission, SubmitMode, check_message};
 pub use retry_after::date_if_missing;
 pub use token::{AccessToken, AccessTokens};

@@ -18,9 +18,8 @@ use message::{Connection, Timestamp, segments::measure};
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
-    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
-    basic,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Prepared, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, SubmitMode, Unsendable, Verified, basic,
 };
 
 mod answer;
@@ -120,12 +119,12 @@ impl Provider for LinkMobility {
         false
     }
 
-    fn build_request(
+    fn prepare(
         &self,
         connection: &Connection,
-        submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable> {
-        request::build(connection, submission)
+        _public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable> {
+        Ok(Box::new(request::Messages::of(connection)?))
     }
 
     fn read_response(

@@ -193,7 +193,7 @@ impl Lane {
             queue.clone(),
             connection,
             hold_until,
-            &self.shared.metrics,
+            &self.shared,
         ) {
             // What has expired is only settled as such; that needs no live connection.
             Ok(run) if !run.open.connection.is_active() && run.open.chunk.expires_at > now() => {

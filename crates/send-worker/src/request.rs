@@ -368,7 +368,11 @@ impl Request<'_> {
             access_token: token.as_ref().map(|token| token.reveal()),
             now: now(),
         };
-        let request = match open.provider.build_request(connection, &submission) {
+        let built = match &open.requests {
+            Ok(requests) => requests.build_request(&submission),
+            Err(why) => Err(why.clone()),
+        };
+        let request = match built {
             Ok(request) => request,
             // The body would be too long: fewer of them fit.
             Err(Unsendable::Count { max, .. }) if max > 0 && messages.len() > 1 => {

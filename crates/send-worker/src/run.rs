@@ -13,13 +13,13 @@ use message::{
     chunk::{CHUNK_VERSION, ChunkRow},
     template::Template,
 };
-use providers::Provider;
+use providers::{Prepared, Provider, Unsendable};
 use tokio::time::Instant;
 
 use crate::{
     Shared,
     group::Leftover,
-    metrics::{ProviderMetrics, SendMetrics},
+    metrics::ProviderMetrics,
     patience::until_done,
     tell,
 };
@@ -34,6 +34,8 @@ pub(crate) struct Open {
     pub(crate) template: Template,
     pub(crate) connection: Arc<Connection>,
     pub(crate) provider: &'static dyn Provider,
+    /// Its requests, ready but for their messages; or why the connection can make none.
+    pub(crate) requests: Result<Box<dyn Prepared>, Unsendable>,
     pub(crate) metrics: ProviderMetrics,
     /// Names this delivery in its claims.
     pub(crate) token: u32,
@@ -171,7 +173,7 @@ impl Run {
         queue: String,
         connection: Arc<Connection>,
         hold_until: Instant,
-        metrics: &SendMetrics,
+        shared: &Shared,
     ) -> Result<Self, (Delivery, Poison)> {
         let read = || {
             let mut chunk: Chunk =
@@ -185,12 +187,15 @@ impl Run {
             let mut waiting = std::mem::take(&mut chunk.rows);
             waiting.reverse();
             let token = fastrand::u32(1..);
+            let requests = provider.prepare(&connection, &shared.public_url);
+            let metrics = ProviderMetrics::new(&shared.metrics, provider.slug());
             let open = Open {
                 chunk,
                 template,
                 connection,
                 provider,
-                metrics: ProviderMetrics::new(metrics, provider.slug()),
+                requests,
+                metrics,
                 token,
                 redelivered: delivery.redelivered,
                 queue,

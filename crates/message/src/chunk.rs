@@ -9,6 +9,10 @@ use crate::{BatchId, BatchKey, ConnectionId, DistributionId, Msisdn, Organizatio
 /// The version a chunk is written in; readers refuse a higher one by dead-lettering it.
 pub const CHUNK_VERSION: u8 = 1;
 
+/// The AMQP header that says when a chunk was first put into its queue, in milliseconds since 1970: what
+/// the time from queue to request is counted from. Chunks that come back have none.
+pub const QUEUED_AT: &str = "queued-at";
+
 /// Rows a chunk may have.
 pub const CHUNK_ROWS_MAX: usize = 250;
 

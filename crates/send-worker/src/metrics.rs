@@ -14,6 +14,7 @@ pub struct SendMetrics {
     pub(crate) submits: IntCounterVec,
     pub(crate) codes: Arc<Codes>,
     pub(crate) submit_seconds: HistogramVec,
+    pub(crate) queue_seconds: HistogramVec,
     pub(crate) requests_in_flight: IntGauge,
     pub(crate) rows: IntCounterVec,
     pub(crate) chunks: IntCounterVec,
@@ -42,6 +43,11 @@ impl SendMetrics {
             submit_seconds: metrics.seconds_by(
                 "smsfleet_send_submit_seconds",
                 "Seconds from the start of a request to the end of its answer, by provider.",
+                &["provider"],
+            ),
+            queue_seconds: metrics.seconds_by(
+                "smsfleet_send_queue_seconds",
+                "Seconds from the moment a message was put into its queue to the start of its first request, by provider.",
                 &["provider"],
             ),
             requests_in_flight: metrics.gauge(
@@ -89,6 +95,7 @@ pub(crate) struct ProviderMetrics {
     others: IntCounterVec,
     codes: Arc<Codes>,
     pub(crate) submit_seconds: Histogram,
+    pub(crate) queue_seconds: Histogram,
 }
 
 impl ProviderMetrics {
@@ -100,6 +107,7 @@ impl ProviderMetrics {
             others: metrics.submits.clone(),
             codes: metrics.codes.clone(),
             submit_seconds: metrics.submit_seconds.with_label_values(&[slug]),
+            queue_seconds: metrics.queue_seconds.with_label_values(&[slug]),
         }
     }
 

@@ -89,6 +89,13 @@ impl Piece {
     }
 }
 
+impl Piece {
+    /// Whether nothing was submitted for its messages before.
+    fn is_first(&self) -> bool {
+        self.repeats == 0 && self.resubmits == 0 && !self.renewed_token
+    }
+}
+
 impl Request<'_> {
     /// One fate for each row; each request has one of the `slots` while it is under way.
     pub(crate) async fn run(self, rows: Vec<ChunkRow>, slots: &Slots) -> Vec<Answered> {
@@ -388,6 +395,12 @@ impl Request<'_> {
             }
         };
         let started = Instant::now();
+        if let Some(queued_at) = open.queued_at
+            && piece.is_first()
+        {
+            let waited = submission.now.since(queued_at).as_secs_f64();
+            open.metrics.queue_seconds.observe(waited);
+        }
         shared.metrics.requests_in_flight.inc();
         let answer = shared.submit.submit(request).await;
         shared.metrics.requests_in_flight.dec();

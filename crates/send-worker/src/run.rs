@@ -9,20 +9,14 @@ use backing::dead_letter;
 use bus::{Delivery, Outgoing, RetryTier, Route, SendQueue, queue};
 use ledger::QueueEntry;
 use message::{
-    Chunk, Connection,
-    chunk::{CHUNK_VERSION, ChunkRow},
+    Chunk, Connection, Timestamp,
+    chunk::{CHUNK_VERSION, ChunkRow, QUEUED_AT},
     template::Template,
 };
 use providers::{Prepared, Provider, Unsendable};
 use tokio::time::Instant;
 
-use crate::{
-    Shared,
-    group::Leftover,
-    metrics::ProviderMetrics,
-    patience::until_done,
-    tell,
-};
+use crate::{Shared, group::Leftover, metrics::ProviderMetrics, patience::until_done, tell};
 
 /// This service in the headers of its dead letters.
 const STAGE: &str = "send-worker";
@@ -40,6 +34,8 @@ pub(crate) struct Open {
     /// Names this delivery in its claims.
     pub(crate) token: u32,
     pub(crate) redelivered: bool,
+    /// When it was first put into its queue; nothing if it came back.
+    pub(crate) queued_at: Option<Timestamp>,
     /// The queue it came from.
     pub(crate) queue: String,
 }
@@ -187,6 +183,8 @@ impl Run {
             let mut waiting = std::mem::take(&mut chunk.rows);
             waiting.reverse();
             let token = fastrand::u32(1..);
+            let queued_at = delivery.header(QUEUED_AT).and_then(|at| at.parse().ok());
+            let queued_at = queued_at.map(Timestamp::from_millis);
             let requests = provider.prepare(&connection, &shared.public_url);
             let metrics = ProviderMetrics::new(&shared.metrics, provider.slug());
             let open = Open {
@@ -198,6 +196,7 @@ impl Run {
                 metrics,
                 token,
                 redelivered: delivery.redelivered,
+                queued_at,
                 queue,
             };
             Ok((Arc::new(open), waiting))

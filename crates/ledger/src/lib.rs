@@ -25,10 +25,12 @@ pub use redis::{RedisLedger, RedisSettings};
 pub use sealing::{InvalidSealingKey, Sealer};
 
 mod books;
+mod columns;
 pub mod embedded;
 mod entry;
 mod gcra;
 mod id_index;
+mod order;
 mod parts;
 mod provider_id;
 pub mod redis;

@@ -3,8 +3,9 @@
 //!
 //! `cargo run --release -p ledger --example hot_path -- redis://… [messages] [rows a call]`
 //!
-//! Batches of 10,000 are entered, claimed and settled a hundred rows at a time, and their receipts are
-//! merged, the first half of them as they were sent, the other half in any order. The server should be
+//! Batches of 10,000 are entered, claimed and settled a hundred rows at a time, the second half of them
+//! with ids that receipts are found by; then their receipts are merged, those of the first half by the
+//! hundred as they were sent, of the second half in any order. The server should be
 //! private and empty: whatever else it does is counted too.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -58,13 +59,22 @@ async fn main() -> Result<(), Failure> {
         }
     }
     clock.lap("claim").await?;
-    for (batch, first) in &batches {
-        for rows in all.chunks(rows_a_call) {
-            run.settle(*batch, *first, rows, true).await?;
-        }
-    }
-    clock.lap("settle").await?;
     let half = batches.len().div_ceil(2);
+    for (with_ids, batches) in [(false, &batches[..half]), (true, &batches[half..])] {
+        for (batch, first) in batches {
+            for rows in all.chunks(rows_a_call) {
+                run.settle(*batch, *first, rows, with_ids).await?;
+            }
+        }
+        clock.messages = u32::try_from(batches.len())? * BATCH_ROWS;
+        clock
+            .lap(if with_ids {
+                "settle with ids"
+            } else {
+                "settle"
+            })
+            .await?;
+    }
     for (batch, _) in &batches[..half] {
         for rows in all.chunks(rows_a_call) {
             let mut rows = rows.to_vec();
@@ -148,7 +158,6 @@ impl Run<'_> {
         rows: &[u32],
         index_ids: bool,
     ) -> Result<(), Failure> {
-        let _ = index_ids;
         let accepted = |row: &u32| {
             Ok::<_, Failure>(SettleRow {
                 row: *row,
@@ -166,6 +175,7 @@ impl Run<'_> {
             now: self.now,
             connection_id: self.connection.clone(),
             sender: (self.organization.clone(), SENDER.into()),
+            index_ids,
             rows: rows.iter().map(accepted).collect::<Result<_, _>>()?,
         };
         self.ledger.settle(&settle).await?;

@@ -144,6 +144,7 @@ fn any_step(world: &World, batch: BatchKey, now: u64, random: &mut fastrand::Rng
                 now: at(now),
                 connection_id: connection("con-1"),
                 sender: (world.organization.clone(), SENDER.into()),
+                index_ids: true,
                 rows: settled,
             })
         }
@@ -240,6 +241,7 @@ fn any_chunk_step(world: &World, batch: BatchKey, now: u64, random: &mut fastran
                 now: at(now),
                 connection_id: connection("con-1"),
                 sender: (world.organization.clone(), SENDER.into()),
+                index_ids: true,
                 rows: rows.into_iter().map(settle).collect(),
             })
         }

@@ -160,6 +160,7 @@ async fn fill(name: &str, ledger: &dyn Ledger, messages: u32) -> Result<(), Fail
             now,
             connection_id: connection.clone(),
             sender: (organization.clone(), "+15550100".into()),
+            index_ids: true,
             rows: rows.clone().map(accepted).collect::<Result<_, _>>()?,
         };
         ledger.settle(&settle).await?;

@@ -25,10 +25,12 @@ pub use redis::{RedisLedger, RedisSettings};
 pub use sealing::{InvalidSealingKey, Sealer};
 
 mod books;
+mod columns;
 pub mod embedded;
 mod entry;
 mod gcra;
 mod id_index;
+mod order;
 mod parts;
 mod provider_id;
 pub mod redis;
@@ -406,6 +408,9 @@ pub struct SettleRequest {
     pub connection_id: ConnectionId,
     /// The owner of the connection and the sender the rows were sent from, for matching replies.
     pub sender: (OrganizationId, String),
+    /// Whether [`Ledger::by_provider_id`] shall find the messages: not needed where every receipt
+    /// carries their reference.
+    pub index_ids: bool,
     /// The rows.
     pub rows: Vec<SettleRow>,
 }

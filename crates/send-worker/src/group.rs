@@ -16,7 +16,7 @@ use message::{
     chunk::ChunkRow,
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
-use providers::{OptOutScope, RejectReason, SubmitClass};
+use providers::{Echo, OptOutScope, RejectReason, SubmitClass};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::Instant,
@@ -363,6 +363,8 @@ impl Group {
             now: now(),
             sender: (connection.organization_id.clone(), connection.sender.key()),
             connection_id: connection.id.clone(),
+            // What we put into the URL of a receipt comes back with it; a field may be missing.
+            index_ids: self.open.provider.capabilities().reference_echo != Echo::CallbackUrl,
             rows,
         };
         let errors = &self.shared.metrics.ledger_errors;

@@ -161,7 +161,9 @@ impl Ledger for EmbeddedLedger {
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError> {
         let settled = self.in_batch(settle.batch, |batch| batch.settle(settle));
         lock(&self.conversations).remember(settle);
-        lock(&self.ids).enter(&settle.connection_id, id_index::told(settle));
+        if settle.index_ids {
+            lock(&self.ids).enter(&settle.connection_id, id_index::told(settle));
+        }
         Ok(settled.unwrap_or_else(|| vec![Settled::Unknown; settle.rows.len()]))
     }
 

@@ -32,6 +32,7 @@ mod ids;
 mod inbound;
 mod keys;
 mod limits;
+mod lines;
 mod link;
 mod opt_outs;
 mod queues;
@@ -49,6 +50,7 @@ pub struct RedisLedger {
     sealer: Arc<Sealer>,
     conversations: Windows<OrganizationId>,
     ids: Windows<ConnectionId>,
+    ask_senders: opt_outs::AskSenders,
 }
 
 impl RedisLedger {
@@ -74,6 +76,7 @@ impl RedisLedger {
             sealer,
             conversations: Windows::default(),
             ids: Windows::default(),
+            ask_senders: opt_outs::AskSenders::default(),
         }))
     }
 }
@@ -121,13 +124,12 @@ impl Ledger for RedisLedger {
     }
 
     async fn claim(&self, claim: &ClaimRequest) -> Result<Vec<Claim>, LedgerError> {
-        // Two slots, so two scripts: sent together, they cost one round trip.
-        let numbers = claim.rows.iter().map(|(_, to)| *to).collect::<Vec<_>>();
+        // Two slots, so two calls: sent together, they cost one round trip.
         let check = async {
             if claim.exempt_from_opt_out {
-                Ok(vec![false; numbers.len()])
+                Ok(vec![false; claim.rows.len()])
             } else {
-                opt_outs::are_out(self, &claim.organization_id, &claim.sender, &numbers).await
+                opt_outs::are_out(self, &claim.organization_id, &claim.sender, &claim.rows).await
             }
         };
         let (mut claims, are_out) = tokio::try_join!(rows::claim(self, claim), check)?;
@@ -142,7 +144,10 @@ impl Ledger for RedisLedger {
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError> {
         // Three slots, sent together.
         let remember = conversations::remember(self, settle);
-        let told = id_index::told(settle);
+        let told = match settle.index_ids {
+            true => id_index::told(settle),
+            false => Vec::new(),
+        };
         let enter = ids::enter(self, &settle.connection_id, &told);
         let (settled, (), ()) = tokio::try_join!(rows::settle(self, settle), remember, enter)?;
         Ok(settled)

@@ -36,7 +36,7 @@ pub(super) async fn close(ledger: &RedisLedger, name: &str) -> Result<(), Ledger
     let keys = [keys.entries, keys.ends, keys.version];
     ledger
         .link
-        .script(&ledger.scripts.close_queue, &keys, &[name.into()])
+        .script(&ledger.scripts.close_queue, &keys, &[name])
         .await
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn publish_state(
     kept_millis: &str,
 ) -> Result<(), LedgerError> {
     let keys = ledger.keys.queues();
-    let args = [
+    let args: [Vec<u8>; 3] = [
         state_field(organization, distribution).into(),
         state.into(),
         kept_millis.into(),

@@ -1,5 +1,5 @@
--- What all scripts over the rows of one batch share: `entry.rs`, `parts.rs` and `rules.rs` once more.
--- KEYS[1] is the batch, KEYS[2..] are buckets of 100 rows.
+-- What all scripts over the rows of one batch share: `entry.rs`, `columns.rs`, `parts.rs` and `rules.rs`
+-- once more. KEYS[1] is the batch, KEYS[2..] are buckets of 100 rows.
 
 local QUEUED, SENDING, IN_DOUBT, SENT, DELIVERED, CANCELLED = 0, 1, 2, 4, 9, 18
 local RANK = {
@@ -8,10 +8,20 @@ local RANK = {
 }
 local NEVER_HANDED_OVER = 9
 
-local head = redis.call('HMGET', KEYS[1], 'created', 'connections', 'seq', 'cancelled')
+-- Buckets whose columns are read together with the batch; those of a larger call one by one.
+local AT_ONCE = 500
+
+local names = { 'created', 'connections', 'seq', 'cancelled' }
+for i = 2, math.min(#KEYS, AT_ONCE) do
+  local number = string.match(KEYS[i], ':(%d+)$')
+  names[2 * i + 1], names[2 * i + 2] = 's' .. number, 't' .. number
+end
+local head = redis.call('HMGET', KEYS[1], unpack(names))
 if not head[1] then return {} end
 local created, connections, seq, cancelled = tonumber(head[1]), head[2], tonumber(head[3]), head[4]
 local moved = {}
+-- How many rows a step speaks for.
+local weight = 1
 
 -- Times are stored as milliseconds after the batch's creation, plus one.
 local function offset(now)
@@ -55,10 +65,10 @@ local function touch(row)
 end
 
 local function move(row, state, code, now)
-  moved[row.state] = (moved[row.state] or 0) - 1
-  moved[state] = (moved[state] or 0) + 1
-  seq = seq + 1
-  row.state, row.code, row.seq, row.changed = state, code, seq, now
+  moved[row.state] = (moved[row.state] or 0) - weight
+  moved[state] = (moved[state] or 0) + weight
+  row.state, row.code, row.seq, row.changed = state, code, seq + 1, now
+  seq = seq + weight
   touch(row)
 end
 
@@ -92,47 +102,5 @@ local function conclude(row, now)
   row.parts = nil
   touch(row)
   return join(row, DELIVERED, '', '', now)
-end
-
--- The state of each row, in the order of `fields`; calls step(i, row), whose answer is a letter
--- and whether the row itself belongs into the answer.
-local answers = { '', '', '' }
-local letters = {}
-local function each(key, fields, step)
-  local values = redis.call('HMGET', key, unpack(fields))
-  local known = {}
-  for i, field in ipairs(fields) do
-    local row = known[field]
-    if not row and values[i] then
-      row = read(values[i])
-      known[field] = row
-    end
-    if row then
-      local letter, tell = step(i, row)
-      letters[#letters + 1] = letter
-      if tell then answers[#answers + 1] = row.dirty and pack(row) or values[i] end
-    else
-      letters[#letters + 1] = '?'
-    end
-  end
-  local changes = {}
-  for field, row in pairs(known) do
-    if row.dirty then
-      changes[#changes + 1] = field
-      changes[#changes + 1] = pack(row)
-    end
-  end
-  if #changes > 0 then redis.call('HSET', key, unpack(changes)) end
-end
-
--- Moves the counters and makes the answer: when the batch was created, its connections, one letter
--- a row, then the rows themselves where they are told.
-local function finish()
-  for state, by in pairs(moved) do
-    if by ~= 0 then redis.call('HINCRBY', KEYS[1], 'n' .. state, by) end
-  end
-  if seq ~= tonumber(head[3]) then redis.call('HSET', KEYS[1], 'seq', seq) end
-  answers[1], answers[2], answers[3] = head[1], connections, table.concat(letters)
-  return answers
 end
 

@@ -55,7 +55,10 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = arguments()?;
     let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
-    let (amqp, redis) = (variable("SMSFLEET_AMQP_URL")?, variable("SMSFLEET_REDIS_URL")?);
+    let (amqp, redis) = (
+        variable("SMSFLEET_AMQP_URL")?,
+        variable("SMSFLEET_REDIS_URL")?,
+    );
     let key = STANDARD.encode(random::<32>());
     let sealer = Sealer::new(vec![("bench".to_owned(), Secret::new(key.clone()))])?;
     let ledger = RedisLedger::connect(&redis, RedisSettings::default(), Arc::new(sealer)).await?;
@@ -63,7 +66,10 @@ async fn main() -> anyhow::Result<()> {
     ledger.add_connection(&run.connection).await?;
     println!("{} messages are written to the ledger", arguments.callbacks);
     let mut batches = Vec::new();
-    for (n, first) in (0..arguments.callbacks).step_by(BATCH_ROWS as usize).enumerate() {
+    for (n, first) in (0..arguments.callbacks)
+        .step_by(BATCH_ROWS as usize)
+        .enumerate()
+    {
         let rows = BATCH_ROWS.min(arguments.callbacks - first);
         let distribution = n as u32 % arguments.distributions;
         batches.push((run.accepted(&*ledger, n, distribution, rows).await?, rows));
@@ -85,18 +91,31 @@ async fn main() -> anyhow::Result<()> {
     let receipts = Process::start(&arguments.programs, "receipt-ingest", &config)?;
     ready(ops_ingress).await?;
     ready(ops_receipts).await?;
-    let heard = tokio::spawn(hear(bus.clone(), run.organization.clone(), arguments.callbacks));
+    let heard = tokio::spawn(hear(
+        bus.clone(),
+        run.organization.clone(),
+        arguments.callbacks,
+    ));
     tokio::time::sleep(Duration::from_secs(2)).await;
 
     let mut watched = vec![
         ("ingress", Some(ingress.id())),
         ("receipt-ingest", Some(receipts.id())),
     ];
-    for (name, variable) in [("rabbitmq", "SMSFLEET_DEV_RABBIT_PID"), ("redis", "SMSFLEET_DEV_REDIS_PID")] {
-        watched.push((name, std::env::var(variable).ok().and_then(|id| id.parse().ok())));
+    for (name, variable) in [
+        ("rabbitmq", "SMSFLEET_DEV_RABBIT_PID"),
+        ("redis", "SMSFLEET_DEV_REDIS_PID"),
+    ] {
+        watched.push((
+            name,
+            std::env::var(variable).ok().and_then(|id| id.parse().ok()),
+        ));
     }
     let cpu = || -> Vec<Option<f64>> {
-        watched.iter().map(|(_, id)| id.and_then(|id| cpu_seconds(id).ok())).collect()
+        watched
+            .iter()
+            .map(|(_, id)| id.and_then(|id| cpu_seconds(id).ok()))
+            .collect()
     };
     if let Ok(pause) = std::env::var("WAY_BACK_PAUSE") {
         println!("ingress {} receipt-ingest {}", ingress.id(), receipts.id());
@@ -122,7 +141,10 @@ async fn main() -> anyhow::Result<()> {
     for (batch, _) in &batches {
         delivered += ledger.counts(*batch).await?.of(MessageState::Delivered);
     }
-    ensure!(delivered == u64::from(arguments.callbacks), "only {delivered} are delivered");
+    ensure!(
+        delivered == u64::from(arguments.callbacks),
+        "only {delivered} are delivered"
+    );
     let each = f64::from(arguments.callbacks);
     println!(
         "{} callbacks over {} connections: answered in {:.2} s ({:.0}/s), slowest {slowest:.0?}; told in {:.2} s ({:.0}/s), {events} AMQP messages of events",
@@ -161,7 +183,9 @@ fn arguments() -> anyhow::Result<Arguments> {
     };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
-        let value = given.next().with_context(|| format!("{name} needs a value"))?;
+        let value = given
+            .next()
+            .with_context(|| format!("{name} needs a value"))?;
         match name.as_str() {
             "--callbacks" => arguments.callbacks = value.parse()?,
             "--connections" => arguments.connections = value.parse()?,
@@ -296,7 +320,9 @@ impl Run {
     /// The callbacks of every message, dealt to the connections in turn.
     fn requests(&self, batches: &[(BatchKey, u32)], connections: usize) -> Vec<Vec<Vec<u8>>> {
         let mut dealt = vec![Vec::new(); connections];
-        let rows = batches.iter().flat_map(|(batch, rows)| (0..*rows).map(|row| (*batch, row)));
+        let rows = batches
+            .iter()
+            .flat_map(|(batch, rows)| (0..*rows).map(|row| (*batch, row)));
         for (n, (batch, row)) in rows.enumerate() {
             dealt[n % connections].push(self.request(batch, row));
         }
@@ -379,8 +405,14 @@ async fn client(address: SocketAddr, requests: Vec<Vec<u8>>) -> anyhow::Result<D
 }
 
 /// Listens until `messages` of `organization` are told to be delivered; how many AMQP messages that took.
-async fn hear(bus: Arc<AmqpBus>, organization: OrganizationId, messages: u32) -> anyhow::Result<u32> {
-    let mut consumer = bus.subscribe(Topic::Events, &format!("{organization}.#")).await?;
+async fn hear(
+    bus: Arc<AmqpBus>,
+    organization: OrganizationId,
+    messages: u32,
+) -> anyhow::Result<u32> {
+    let mut consumer = bus
+        .subscribe(Topic::Events, &format!("{organization}.#"))
+        .await?;
     let (mut heard, mut events) = (0, 0);
     while heard < messages as usize {
         let delivery = consumer.next().await?;

@@ -3,11 +3,12 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bus::{Bus, BusError, Outgoing, Route, queue};
+use bytes::Bytes;
 use providers::CallbackKind;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
@@ -16,6 +17,10 @@ use crate::{
     IngressMetrics, Settings,
     written::{self, Written},
 };
+
+/// Rooms that are kept, and how large they may be: what most of the time is enough.
+const ROOMS_MAX: usize = 4;
+const ROOM_BYTES_MAX: usize = 1024 * 1024;
 
 /// Where verified callbacks are handed over.
 pub(crate) struct Groups {
@@ -44,8 +49,8 @@ struct Open {
     group: Group,
     /// Wakes the task that waits for the group to be full or its time to be over.
     full: Arc<Notify>,
-    /// As large as the last one was: groups of a busy time are much alike.
-    capacity: usize,
+    /// Room of groups that are done, for the next ones: so much memory is dear to get and to give back.
+    rooms: Vec<Vec<u8>>,
 }
 
 /// Callbacks in the form in which they are published, and who waits for the answer.
@@ -113,11 +118,10 @@ impl Lane {
         tasks: &TaskTracker,
     ) -> Result<oneshot::Receiver<Result<(), BusError>>, BusError> {
         let (handed_over, confirmed) = oneshot::channel();
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open();
         let is_first = open.group.waiting.is_empty();
         if is_first {
-            let capacity = open.capacity;
-            open.group.body.reserve_exact(capacity);
+            open.group.body = open.rooms.pop().unwrap_or_default();
             written::begin(&mut open.group.body);
         }
         let end = open.group.body.len();
@@ -134,7 +138,7 @@ impl Lane {
         let is_full =
             open.group.waiting.len() >= self.callbacks_max || open.group.bytes >= self.bytes_max;
         if is_full {
-            let group = open.close();
+            let group = mem::take(&mut open.group);
             if !is_first {
                 mem::take(&mut open.full).notify_one();
             }
@@ -161,12 +165,12 @@ impl Lane {
             permit = time_over => permit,
         };
         let group = {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut open = self.open();
             // It may have become full in this very moment, and another one have begun.
             if !Arc::ptr_eq(&open.full, &full) {
                 return;
             }
-            open.close()
+            mem::take(&mut open.group)
         };
         self.publish(group).await;
         drop(permit);
@@ -207,17 +211,27 @@ impl Lane {
             CallbackKind::Message => queue::MESSAGE_CALLBACKS,
         };
         let name = format!("{}-{:032x}", self.kind.as_str(), fastrand::u128(..));
-        let outgoing = Outgoing::new(Route::Queue(queue.to_owned()), name, body);
-        tokio::time::timeout(self.timeout, self.bus.publish(vec![outgoing]))
+        let body = Bytes::from(body);
+        let outgoing = Outgoing::new(Route::Queue(queue.to_owned()), name, body.clone());
+        let confirmed = tokio::time::timeout(self.timeout, self.bus.publish(vec![outgoing]))
             .await
-            .unwrap_or_else(|_| Err(BusError::Unavailable(Arc::from("no confirm in time"))))
+            .unwrap_or_else(|_| Err(BusError::Unavailable(Arc::from("no confirm in time"))));
+        if body.is_unique() {
+            self.keep(body.into());
+        }
+        confirmed
     }
-}
 
-impl Open {
-    fn close(&mut self) -> Group {
-        let group = mem::take(&mut self.group);
-        self.capacity = group.body.len();
-        group
+    /// Keeps the room of a group that is done.
+    fn keep(&self, mut room: Vec<u8>) {
+        room.clear();
+        let rooms = &mut self.open().rooms;
+        if rooms.len() < ROOMS_MAX && room.capacity() <= ROOM_BYTES_MAX {
+            rooms.push(room);
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

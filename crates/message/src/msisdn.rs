@@ -104,15 +104,19 @@ impl MaskedMsisdn {
 
 impl fmt::Display for MaskedMsisdn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        let (first, last) = (SHOWN_FIRST as usize, digits.len() - SHOWN_LAST as usize);
-        write!(
-            f,
-            "+{}{}{}",
-            &digits[..first],
-            "*".repeat(last - first),
-            &digits[last..]
-        )
+        // In every event: no allocations.
+        let (mut digits, mut rest) = ([0; u64::MAX.ilog10() as usize + 1], self.0);
+        let mut at = digits.len();
+        while at == digits.len() || rest > 0 {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        let last = digits.len() - SHOWN_LAST as usize;
+        digits[at + SHOWN_FIRST as usize..last].fill(b'*');
+        let shown = std::str::from_utf8(&digits[at..]).map_err(|_| fmt::Error)?;
+        f.write_str("+")?;
+        f.write_str(shown)
     }
 }
 

@@ -82,10 +82,17 @@ async fn main() -> anyhow::Result<()> {
     let mut told = 0;
     loop {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        if small_after.is_none() && bus.depth(&send_queue(&small)?.name()).await.is_ok_and(|n| n > 0)
+        if small_after.is_none()
+            && bus
+                .depth(&send_queue(&small)?.name())
+                .await
+                .is_ok_and(|n| n > 0)
         {
             small_after = Some(started.elapsed());
-            println!("the other's 10 were through after {:.2?}", started.elapsed());
+            println!(
+                "the other's 10 were through after {:.2?}",
+                started.elapsed()
+            );
         }
         let decided = intake.decided();
         if decided >= told + (batches as u64 / 10).max(1) {

@@ -73,9 +73,7 @@ impl Wrapping<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use message::Msisdn;
+    use message::{Fields, Msisdn};
     use proptest::prelude::*;
 
     use super::*;
@@ -87,7 +85,7 @@ mod tests {
                 row,
                 to: Msisdn::parse("+33639980001").expect("a number"),
                 segments: *segments,
-                fields: BTreeMap::new(),
+                fields: Fields::new(),
             })
             .collect()
     }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::text;
 
 /// Milliseconds since 1970-01-01 UTC; RFC 3339 on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -120,12 +122,13 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        let at = OffsetDateTime::parse(&text, &Rfc3339)
-            .map_err(|_| D::Error::custom("not an RFC 3339 date and time"))?;
-        u64::try_from(at.unix_timestamp_nanos() / 1_000_000)
-            .map(Self)
-            .map_err(|_| D::Error::custom("before 1970"))
+        text::read(deserializer, |text| {
+            let at = OffsetDateTime::parse(text, &Rfc3339)
+                .map_err(|_| "not an RFC 3339 date and time")?;
+            u64::try_from(at.unix_timestamp_nanos() / 1_000_000)
+                .map(Self)
+                .map_err(|_| "before 1970")
+        })
     }
 }
 

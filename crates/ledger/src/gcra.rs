@@ -285,6 +285,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
         #[test]
         fn no_second_has_more_tokens_than_its_rate_whoever_asks_when_for_how_many(
             per_second in 0.5f64..40_000.0,
@@ -305,14 +306,14 @@ mod tests {
 
         #[test]
         fn whoever_comes_back_before_the_end_of_what_it_has_gets_the_whole_rate(
-            per_second in 0.5f64..20_000.0,
+            per_second in 1.0f64..20_000.0,
         ) {
             let mut cell = Cell::default();
             let (mut now, mut granted) = (START, 0);
             while now < START + 3_000_000 {
                 let lease = cell.lease(now, ask(per_second, u32::MAX));
                 granted += lease.granted();
-                now = times(now, &lease).into_iter().fold(0.0, f64::max) as u64;
+                now = times(now, &lease).into_iter().fold(0.0, f64::max).ceil() as u64;
             }
             #[allow(clippy::cast_precision_loss)]
             let seconds = (now - START) as f64 / 1_000_000.0;

@@ -20,6 +20,12 @@ impl LimitScope {
         }
     }
 
+    /// The connection whose own limit this is.
+    #[must_use]
+    pub fn connection_id(&self) -> Option<&str> {
+        self.name.strip_prefix("connection:")
+    }
+
     /// What a sender may send, over all connections of its organisation that have it.
     #[must_use]
     pub fn sender(owner: &OrganizationId, provider: &str, sender: &Sender) -> Self {

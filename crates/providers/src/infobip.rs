@@ -60,6 +60,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     // No figure is published (section 5), and the page starts with 4 requests in flight: of 100
     // messages each, answered within a second. Past what the account may, a 429 says so.
     segments_per_second: 400.0,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],

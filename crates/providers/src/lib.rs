@@ -22,6 +22,7 @@ mod outcome;
 mod parameters;
 mod provider;
 mod retry_after;
+mod sender_limit;
 mod signature;
 mod token;
 
@@ -37,6 +38,7 @@ pub use outcome::{
 };
 pub use provider::{MtMessage, Provider, Submission, SubmitMode, check_message};
 pub use retry_after::date_if_missing;
+pub use sender_limit::{SenderClass, SenderLimit};
 pub use token::{AccessToken, AccessTokens};
 
 /// Every provider the fleet knows.

@@ -56,6 +56,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     // Ours: no limit is published and the platform is called high capacity (section 5). It fills
     // batches well; what an account may really send, LINK's account manager knows.
     segments_per_second: 100.0,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],

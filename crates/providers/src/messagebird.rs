@@ -61,6 +61,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     // Section 5: start at 50 requests a second, which is a tenth of what the newer API's pages
     // allow, and let 429 govern.
     segments_per_second: 50.0,
+    sender_limits: &[],
     callback_methods: &["GET", "POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
     // The product's help page tells MessageBird's customers Twilio's path.

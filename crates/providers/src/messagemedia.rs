@@ -60,6 +60,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     // Section 5: no limit is published, and the vendor queues what a number can not send at once.
     // Ours: one full request a second, well below the ten in flight that the page starts with.
     segments_per_second: 100.0,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],

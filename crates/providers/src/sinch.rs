@@ -62,6 +62,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     answers_keywords: false,
     // An app's queue drains at 20 messages a second unless more is contracted (section 5).
     segments_per_second: 20.0,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],

@@ -17,8 +17,9 @@ use serde::Deserialize;
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
     Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
-    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitClass, SubmitMode,
-    SubmitOutcome, Unsendable, Verified, basic, callback_path, retry_after::retry_after,
+    RefusedCallback, RejectReason, SenderClass, SenderLimit, StatusLookUp, Submission, SubmitClass,
+    SubmitMode, SubmitOutcome, Unsendable, Verified, basic, callback_path,
+    retry_after::retry_after,
 };
 
 mod callback;
@@ -59,6 +60,21 @@ static CAPABILITIES: Capabilities = Capabilities {
     // Ours: Twilio queues what its sender can not send at once (one segment a second for a US long
     // code), so this only bounds how fast that queue of ten hours fills.
     segments_per_second: 10.0,
+    // Section 5. A messaging service sends as fast as its pool, which only the account knows.
+    sender_limits: &[
+        SenderLimit {
+            class: SenderClass::NorthAmericanNumber,
+            segments_per_second: 1.0,
+        },
+        SenderLimit {
+            class: SenderClass::TollFreeNumber,
+            segments_per_second: 3.0,
+        },
+        SenderLimit {
+            class: SenderClass::ShortCode,
+            segments_per_second: 100.0,
+        },
+    ],
     callback_methods: &["POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
     callback_slugs: &[SLUG],

@@ -68,6 +68,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     answers_keywords: false,
     // Section 5: 30 requests a second for an API key by default, and a request is one message.
     segments_per_second: 30.0,
+    sender_limits: &[],
     callback_methods: &["GET", "POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
     callback_slugs: &[SLUG],

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Shared,
+    limits::ConnectionLimits,
     patience::{until_done, until_ok},
     policy::{self, Then, Verdict},
     request::{Answered, Fate, Request},
@@ -57,8 +58,8 @@ struct Rows {
 pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
     pub(crate) open: Arc<Open>,
-    /// The name of the connection's limit.
-    pub(crate) scope: String,
+    /// The connection's limits: they hear what the provider answers.
+    pub(crate) limits: ConnectionLimits,
     pub(crate) rows: Vec<ChunkRow>,
 }
 
@@ -214,6 +215,7 @@ impl Group {
             tokio::select! {
                 answer = requests.next() => match answer {
                     Some(outcomes) => {
+                        self.tell_limits(&outcomes);
                         if answered.is_empty() {
                             settle_at = Instant::now() + SETTLE_AFTER;
                         }
@@ -239,7 +241,7 @@ impl Group {
         let (settings, chunk) = (&self.shared.settings, &self.open.chunk);
         let mut settles = Vec::with_capacity(answered.len());
         let mut verdicts: Vec<(ChunkRow, Verdict)> = Vec::with_capacity(answered.len());
-        let mut rest: Option<(Duration, &'static str)> = None;
+        let mut rest: Option<Duration> = None;
         let mut extra = Vec::new();
         for (row, fate) in answered {
             let class = match &fate {
@@ -247,15 +249,16 @@ impl Group {
                 Fate::OptedOut => None,
             };
             let row_rest = match class {
+                // The limits have heard of it: only the message waits here.
                 Some(SubmitClass::Throttled { retry_after }) => {
-                    Some((retry_after.unwrap_or(settings.throttled_rest), "throttled"))
+                    Some(retry_after.unwrap_or(settings.throttled_rest))
                 }
                 Some(SubmitClass::AccountRefused) => {
-                    Some((settings.account_refused_rest, "account_refused"))
+                    rest = Some(settings.account_refused_rest);
+                    rest
                 }
                 _ => None,
             };
-            rest = rest.max(row_rest);
             let reference = self.reference(row.row);
             if let Fate::Answered(outcome) = &fate
                 && outcome.class == SubmitClass::Rejected(RejectReason::OptedOut)
@@ -269,13 +272,13 @@ impl Group {
                 settings.attempts_max.get(),
                 chunk.expires_at,
                 now(),
-                row_rest.map_or(settings.throttled_rest, |(rest, _)| rest),
+                row_rest.unwrap_or(settings.throttled_rest),
             );
             settles.push(self.settle_answered(&row, &verdict, fate));
             verdicts.push((row, verdict));
         }
-        if let Some((rest, why)) = rest {
-            self.hold_back(rest, why).await;
+        if let Some(rest) = rest {
+            self.rest(rest).await;
         }
         let settled = self.settle(settles).await;
         for ((row, verdict), settled) in verdicts.into_iter().zip(&settled) {
@@ -387,20 +390,31 @@ impl Group {
         changed.then(|| news::opt_out(change, Some(distribution), None))
     }
 
-    /// Makes the whole fleet rest on this connection. Best effort: who misses it is told 429 too.
-    async fn hold_back(&self, rest: Duration, why: &'static str) {
-        let slug = self.open.provider.slug();
+    /// Makes the whole fleet rest on this connection, whose account its provider refused.
+    async fn rest(&self, rest: Duration) {
+        let (slug, why) = (self.open.provider.slug(), "account_refused");
         self.shared
             .metrics
             .held_back
             .with_label_values(&[slug, why])
             .inc();
         tracing::warn!(connection = %self.open.connection.id, provider = slug, why, ?rest, "connection rests");
-        let millis = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-        if let Err(error) = self.shared.ledger.hold_back(&self.scope, millis).await {
-            self.shared.metrics.ledger_errors.inc();
-            tracing::warn!("hold back: {error}");
+        self.limits.rest(rest).await;
+    }
+
+    /// How the provider finds our pace.
+    fn tell_limits(&self, answered: &[Answered]) {
+        let (mut throttled, mut hold) = (0, None);
+        for (_, fate) in answered {
+            if let Fate::Answered(outcome) = fate
+                && let SubmitClass::Throttled { retry_after } = outcome.class
+            {
+                throttled += 1;
+                hold = hold.max(retry_after);
+            }
         }
+        let answers = u32::try_from(answered.len()).unwrap_or(u32::MAX);
+        self.limits.answered(throttled, answers, hold);
     }
 
     fn reference(&self, row: u32) -> Reference {

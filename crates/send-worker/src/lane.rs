@@ -48,11 +48,7 @@ impl Lane {
         let rate = connection.segments_per_second;
         let mut lane = Self {
             turns: Turns::new(shared.clone(), prefetch(rate, shared.settings.prefetch)),
-            pacing: Pacing::new(
-                format!("connection:{id}"),
-                rate,
-                shared.metrics.leases.clone(),
-            ),
+            pacing: Pacing::new(&shared.limits, &connection),
             slots: Arc::new(Semaphore::new(
                 shared.settings.requests_in_flight_max.max(1),
             )),
@@ -214,11 +210,7 @@ impl Lane {
         let candidates = &run.waiting[run.waiting.len() - room..];
         let least = segments(&candidates[room - 1..]);
         let until = (Instant::now() + LOOK_UP).min(run.hold_until);
-        let granted = match self
-            .pacing
-            .take(&self.shared.ledger, least, segments(candidates), until)
-            .await
-        {
+        let granted = match self.pacing.take(least, segments(candidates), until).await {
             Ok(granted) => granted,
             Err(error) => {
                 // No limit, no sending: it fails closed.
@@ -254,7 +246,7 @@ impl Lane {
         let group = Group {
             shared: self.shared.clone(),
             open: run.open.clone(),
-            scope: self.pacing.scope().to_owned(),
+            limits: self.pacing.limits().clone(),
             rows,
         };
         run.launched(tokio::spawn(group.run(slots, stop.clone())));

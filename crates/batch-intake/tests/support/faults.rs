@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use bus::{Bus, BusError, Consumer, Declared, Delivery, Outgoing, SendQueue, Topic};
 use ledger::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, LimitScope, LimitState, NewRow, QueueEntry, QueueList,
-    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled, ThrottleReport,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, LimitScope, LimitState, NewRow,
+    QueueEntry, QueueList, RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled,
+    ThrottleReport,
 };
 use message::{
     BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Reference,

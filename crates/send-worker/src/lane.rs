@@ -61,11 +61,7 @@ impl Lane {
         let (to_returned, returned) = mpsc::unbounded_channel();
         let mut lane = Self {
             turns: Turns::new(shared.clone(), prefetch(rate, shared.settings.prefetch)),
-            pacing: Pacing::new(
-                format!("connection:{id}"),
-                rate,
-                shared.metrics.leases.clone(),
-            ),
+            pacing: Pacing::new(&shared.limits, &connection),
             slots: Slots::new(requests_in_flight(&connection).min(most), most),
             places: Arc::new(Semaphore::new(places_max)),
             places_max,
@@ -248,11 +244,7 @@ impl Lane {
         let candidates = &run.waiting[run.waiting.len() - room..];
         let least = segments(&candidates[room - 1..]);
         let until = (Instant::now() + LOOK_UP).min(run.hold_until);
-        let granted = match self
-            .pacing
-            .take(&self.shared.ledger, least, segments(candidates), until)
-            .await
-        {
+        let granted = match self.pacing.take(least, segments(candidates), until).await {
             Ok(granted) => granted,
             Err(error) => {
                 // No limit, no sending: it fails closed.
@@ -288,7 +280,7 @@ impl Lane {
         let group = Group {
             shared: self.shared.clone(),
             open: run.open.clone(),
-            scope: self.pacing.scope().to_owned(),
+            limits: self.pacing.limits().clone(),
             rows,
             hold_until: run.hold_until,
             hold: run.hold.clone(),

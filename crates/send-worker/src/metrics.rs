@@ -6,7 +6,10 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use providers::{SubmitClass, SubmitOutcome};
 use runtime::Metrics;
 
-use crate::codes::Codes;
+use crate::{
+    codes::Codes,
+    limits::{Gauges, LimitMetrics},
+};
 
 /// See the help texts.
 #[derive(Debug, Clone)]
@@ -20,6 +23,9 @@ pub struct SendMetrics {
     pub(crate) chunks: IntCounterVec,
     pub(crate) queues: IntGauge,
     pub(crate) leases: IntCounter,
+    pub(crate) granted: IntCounter,
+    pub(crate) throttled: IntCounterVec,
+    pub(crate) limits: Arc<Gauges>,
     pub(crate) held_back: IntCounterVec,
     pub(crate) ledger_errors: IntCounter,
     pub(crate) publish_errors: IntCounter,
@@ -67,8 +73,22 @@ impl SendMetrics {
             queues: metrics.gauge("smsfleet_send_queues", "Queues this worker consumes."),
             leases: metrics.counter(
                 "smsfleet_send_leases_total",
-                "Times tokens of a limit were asked for.",
+                "Times tokens of limits were asked for.",
             ),
+            granted: metrics.counter(
+                "smsfleet_send_tokens_granted_total",
+                "Tokens of limits that were granted, one for each segment.",
+            ),
+            throttled: metrics.counters(
+                "smsfleet_send_throttled_total",
+                "Answers of providers that said \"too fast\", by provider.",
+                &["provider"],
+            ),
+            limits: Arc::new(Gauges::new(metrics.rates(
+                "smsfleet_send_limit_segments_per_second",
+                "Limits of this worker's connections and providers, by what they were set to and what they are now; of a thousand limits at most.",
+                &["limit", "rate"],
+            ))),
             held_back: metrics.counters(
                 "smsfleet_send_held_back_total",
                 "Times a connection was made to rest, by why.",
@@ -82,6 +102,16 @@ impl SendMetrics {
                 "smsfleet_send_publish_errors_total",
                 "Publishes that were not confirmed and were repeated.",
             ),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> LimitMetrics {
+        LimitMetrics {
+            leases: self.leases.clone(),
+            granted: self.granted.clone(),
+            throttled: self.throttled.clone(),
+            ledger_errors: self.ledger_errors.clone(),
+            gauges: self.limits.clone(),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Which key holds what. The part in braces decides the slot: one per batch, per organisation, per
-//! limit, and one for the fleet.
+//! group of limits, and one for the fleet.
 //!
 //! | key | type | holds | ends |
 //! |---|---|---|---|
@@ -22,12 +22,12 @@
 //! | `{c:<connection>}` | string | its organisation | never |
 //! | `{i:<connection>}:<window>` | string | ids entered in that window | three windows |
 //! | `{i:<connection>}:<window>:<level>:<shard>` | string | provider ids and their messages (`id_index.rs`) | three windows |
-//! | `{l:<scope>}` | hash | a limit's cell (`gcra.rs`) | when idle |
+//! | `{l:<group>}:<limit>` | hash | a limit's cell (`gcra.rs`) | when idle, unless its rate was set |
 //! | `{fleet}:q`, `:qx`, `:qv`, `:qs` | hash, zset, string, hash | queues, their ends, version, states | entries end |
 
 use message::{BatchKey, ConnectionId, DistributionId, OrganizationId};
 
-use crate::LedgerError;
+use crate::{LedgerError, LimitScope};
 
 /// Makes keys.
 pub(super) struct Keys {
@@ -109,8 +109,8 @@ impl Keys {
         format!("{}{{i:{connection}}}:{what}", self.prefix)
     }
 
-    pub(super) fn limit(&self, scope: &str) -> String {
-        format!("{}{{l:{scope}}}", self.prefix)
+    pub(super) fn limit(&self, scope: &LimitScope) -> String {
+        format!("{}{{l:{}}}:{}", self.prefix, scope.group, scope.name)
     }
 
     pub(super) fn queues(&self) -> QueueKeys {

@@ -14,8 +14,9 @@ use message::{
 
 use crate::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
-    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled, id_index, sealing::Sealer,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, LimitScope, LimitState, NewRow,
+    QueueEntry, QueueList, RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled,
+    ThrottleReport, id_index, sealing::Sealer,
 };
 use keys::Keys;
 use link::Link;
@@ -153,12 +154,24 @@ impl Ledger for RedisLedger {
         Ok(settled)
     }
 
-    async fn lease(&self, lease: &LeaseRequest) -> Result<Lease, LedgerError> {
-        limits::lease(self, lease).await
+    async fn lease(&self, asked: &[LeaseRequest]) -> Result<Vec<Lease>, LedgerError> {
+        limits::lease(self, asked).await
     }
 
-    async fn hold_back(&self, scope: &str, for_millis: u64) -> Result<(), LedgerError> {
-        limits::hold_back(self, scope, for_millis).await
+    async fn throttled(&self, report: &ThrottleReport) -> Result<LimitState, LedgerError> {
+        limits::throttled(self, report).await
+    }
+
+    async fn limit(&self, scope: &LimitScope, per_second: f64) -> Result<LimitState, LedgerError> {
+        limits::state(self, scope, per_second).await
+    }
+
+    async fn set_limit(
+        &self,
+        scope: &LimitScope,
+        per_second: Option<f64>,
+    ) -> Result<(), LedgerError> {
+        limits::set(self, scope, per_second).await
     }
 
     async fn merge(

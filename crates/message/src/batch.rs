@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, DistributionId, OrganizationId, Timestamp};
+use crate::{BatchId, DistributionId, OrganizationId, Timestamp, Weight};
 
 /// Recipients a batch may have.
 pub const RECIPIENTS_MAX: usize = 10_000;
@@ -35,6 +35,10 @@ pub struct Batch {
     /// Billable segments a rendered text may have.
     #[serde(default = "segments_max_default")]
     pub max_segments: u8,
+    /// The distribution's share of its connection from now on; without one it keeps the share that
+    /// an earlier batch asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Weight>,
 }
 
 fn segments_max_default() -> u8 {

@@ -19,6 +19,7 @@ pub mod sender;
 pub mod state;
 pub mod template;
 pub mod timestamp;
+pub mod weight;
 
 pub use batch::{Batch, DoubtPolicy, Method, Recipient, Refusal, Rule};
 pub use chunk::{Chunk, Class};
@@ -30,3 +31,4 @@ pub use secret::Secret;
 pub use sender::Sender;
 pub use state::MessageState;
 pub use timestamp::Timestamp;
+pub use weight::Weight;

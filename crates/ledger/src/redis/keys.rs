@@ -23,6 +23,8 @@
 //! | `{i:<connection>}:<window>:<level>:<shard>` | hash | provider id → message (`id_index.rs`) | three windows |
 //! | `{l:<scope>}` | hash | a limit's cell (`gcra.rs`) | when idle |
 //! | `{fleet}:q`, `:qx`, `:qv`, `:qs` | hash, zset, string, hash | queues, their ends, version, states | entries end |
+//! | `{fleet}:qw`, `:qc` | hash, zset | weights of queues, versions in which queues changed | with the entries; when many |
+//! | `{fleet}:w` | zset | workers by the end of their lease | when nobody renews it |
 
 use message::{BatchKey, ConnectionId, DistributionId, OrganizationId};
 
@@ -33,12 +35,14 @@ pub(super) struct Keys {
     prefix: String,
 }
 
-/// The four keys of the list of queues.
+/// The keys of the list of queues.
 pub(super) struct QueueKeys {
     pub(super) entries: String,
     pub(super) ends: String,
     pub(super) version: String,
     pub(super) states: String,
+    pub(super) weights: String,
+    pub(super) changes: String,
 }
 
 /// A shard of an organisation's opt-outs.
@@ -113,6 +117,13 @@ impl Keys {
             ends: key("qx"),
             version: key("qv"),
             states: key("qs"),
+            weights: key("qw"),
+            changes: key("qc"),
         }
+    }
+
+    /// Who works.
+    pub(super) fn workers(&self) -> String {
+        format!("{}{{fleet}}:w", self.prefix)
     }
 }

@@ -17,6 +17,7 @@ impl Script {
 pub(super) struct Scripts {
     pub(super) add_batch: Script,
     pub(super) add_connection: Script,
+    pub(super) attend: Script,
     pub(super) cancel: Script,
     pub(super) change_opt_out: Script,
     pub(super) claim: Script,
@@ -49,6 +50,7 @@ impl Scripts {
         Self {
             add_batch: script!("clock", "add_batch"),
             add_connection: script!("add_connection"),
+            attend: script!("clock", "attend"),
             cancel: script!("bytes", "row", "cancel"),
             change_opt_out: script!("change_opt_out"),
             claim: script!("bytes", "row", "claim"),

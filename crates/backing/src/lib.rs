@@ -43,7 +43,7 @@ pub struct Backing {
 }
 
 /// Everything needed to connect, parsed before any port opens.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BackingSettings {
     amqp_url: Secret,
     amqp: AmqpSettings,

@@ -6,7 +6,7 @@ use http::{Request, Response};
 use message::{Connection, Timestamp};
 use providers::{
     AccessTokens, Answer, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities, Form,
-    LocalRefusal, Malformed, MtMessage, Provider, Reading, StatusLookUp, Submission, SubmitMode,
+    LocalRefusal, Malformed, MtMessage, Prepared, Provider, Reading, StatusLookUp, SubmitMode,
     Unsendable, Verified,
 };
 
@@ -76,11 +76,11 @@ impl Provider for Fake {
         false
     }
 
-    fn build_request(
+    fn prepare(
         &self,
         _connection: &Connection,
-        _submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable> {
+        _public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable> {
         unreachable!("the ingress sends nothing")
     }
 

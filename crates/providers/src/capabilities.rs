@@ -30,6 +30,8 @@ pub struct Capabilities {
     pub answers_keywords: bool,
     /// Segments per second a connection may send where its administrator said nothing.
     pub segments_per_second: f64,
+    /// Requests that a connection may have in flight at first, where its administrator said nothing.
+    pub requests_in_flight: usize,
     /// HTTP methods of its callbacks.
     pub callback_methods: &'static [&'static str],
     /// Content types of its callbacks, without parameters.

@@ -5,9 +5,10 @@
 //! before the claim everything is as new; between claim and settle the rows are in doubt; after the
 //! settle the rows are told again.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use backing::news;
+use bus::RetryTier;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use ledger::{Claim, ClaimRequest, Row, SettleOutcome, SettleRequest, SettleRow, Settled};
 use message::{
@@ -16,15 +17,19 @@ use message::{
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
 use providers::{OptOutScope, RejectReason, SubmitClass};
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Shared,
+    in_flight::Slots,
     patience::{until_done, until_ok},
     policy::{self, Then, Verdict},
     request::{Answered, Fate, Request},
-    run::{Again, Open},
+    run::{Again, Hold, Open, Run},
 };
 
 /// How long answers may wait for their neighbours before they are settled without them.
@@ -39,6 +44,8 @@ pub(crate) struct Leftover {
     pub(crate) dead: Vec<(ChunkRow, &'static str)>,
     /// The group was given up before its claim: the chunk must come back.
     pub(crate) given_up: bool,
+    /// Rows that the provider was too busy for: they wait at hand for their next turn.
+    busy: Vec<ChunkRow>,
 }
 
 /// How long a provider that recognises repeated messages is trusted to do so.
@@ -60,18 +67,46 @@ pub(crate) struct Group {
     /// The name of the connection's limit.
     pub(crate) scope: String,
     pub(crate) rows: Vec<ChunkRow>,
+    /// When the lane hands back what it still holds.
+    pub(crate) hold_until: Instant,
+    /// The group's share of the delivery.
+    pub(crate) hold: Hold,
+    /// Bounds the requests that wait for an answer.
+    pub(crate) slots: Slots,
+    /// The lane that takes rows back.
+    pub(crate) lane: mpsc::UnboundedSender<Run>,
 }
 
 impl Group {
-    /// Runs to its end; `stop` is only heeded while nothing has been claimed. `slots` has one for
-    /// each request.
-    pub(crate) async fn run(
-        mut self,
-        slots: OwnedSemaphorePermit,
-        stop: CancellationToken,
-    ) -> Leftover {
+    /// Runs to its end, with its share of the delivery; `stop` is only heeded while nothing has been
+    /// claimed. `places` has one for each request.
+    pub(crate) async fn run(mut self, places: OwnedSemaphorePermit, stop: CancellationToken) {
+        let mut leftover = self.work(places, &stop).await;
+        let busy = std::mem::take(&mut leftover.busy);
+        let Self {
+            shared,
+            open,
+            hold_until,
+            hold,
+            lane,
+            ..
+        } = self;
+        if !busy.is_empty() {
+            let run = Run {
+                open: open.clone(),
+                waiting: busy,
+                hold_until,
+                hold: hold.clone(),
+            };
+            // A lane that has ended takes nothing back; then the chunk does.
+            leftover.given_up |= lane.send(run).is_err();
+        }
+        hold.give_back(&shared, &open, leftover).await;
+    }
+
+    async fn work(&mut self, places: OwnedSemaphorePermit, stop: &CancellationToken) -> Leftover {
         let mut leftover = Leftover::default();
-        let Some(claims) = self.claim(&stop).await else {
+        let Some(claims) = self.claim(stop).await else {
             return Leftover {
                 given_up: true,
                 ..leftover
@@ -141,7 +176,7 @@ impl Group {
             doubtful,
             checked_at,
         };
-        self.send(rows, slots, &stop, &mut leftover).await;
+        self.send(rows, places, stop, &mut leftover).await;
         leftover
     }
 
@@ -180,7 +215,7 @@ impl Group {
     async fn send(
         &self,
         rows: Rows,
-        mut slots: OwnedSemaphorePermit,
+        mut places: OwnedSemaphorePermit,
         stop: &CancellationToken,
         leftover: &mut Leftover,
     ) {
@@ -190,7 +225,7 @@ impl Group {
         for (rows, doubtful) in [(rows.fresh, false), (rows.doubtful, true)] {
             let mut rest = rows.into_iter().peekable();
             while rest.peek().is_some() {
-                let slot = slots.split(1);
+                let place = places.split(1);
                 let request = Request {
                     shared: &self.shared,
                     open: &self.open,
@@ -198,15 +233,15 @@ impl Group {
                     doubtful,
                     stop,
                 };
-                let request = request.run(rest.by_ref().take(per_request).collect());
+                let request = request.run(rest.by_ref().take(per_request).collect(), &self.slots);
                 requests.push(async move {
                     let answered = request.await;
-                    drop(slot); // as soon as this request is through, whatever its neighbours do
+                    drop(place); // as soon as this request is through, whatever its neighbours do
                     answered
                 });
             }
         }
-        drop(slots);
+        drop(places);
         let mut answered: Vec<Answered> = Vec::new();
         let mut settle_at = Instant::now();
         loop {
@@ -214,6 +249,7 @@ impl Group {
             tokio::select! {
                 answer = requests.next() => match answer {
                     Some(outcomes) => {
+                        self.heed(&outcomes);
                         if answered.is_empty() {
                             settle_at = Instant::now() + SETTLE_AFTER;
                         }
@@ -239,23 +275,8 @@ impl Group {
         let (settings, chunk) = (&self.shared.settings, &self.open.chunk);
         let mut settles = Vec::with_capacity(answered.len());
         let mut verdicts: Vec<(ChunkRow, Verdict)> = Vec::with_capacity(answered.len());
-        let mut rest: Option<(Duration, &'static str)> = None;
         let mut extra = Vec::new();
         for (row, fate) in answered {
-            let class = match &fate {
-                Fate::Answered(outcome) => Some(outcome.class),
-                Fate::OptedOut => None,
-            };
-            let row_rest = match class {
-                Some(SubmitClass::Throttled { retry_after }) => {
-                    Some((retry_after.unwrap_or(settings.throttled_rest), "throttled"))
-                }
-                Some(SubmitClass::AccountRefused) => {
-                    Some((settings.account_refused_rest, "account_refused"))
-                }
-                _ => None,
-            };
-            rest = rest.max(row_rest);
             let reference = self.reference(row.row);
             if let Fate::Answered(outcome) = &fate
                 && outcome.class == SubmitClass::Rejected(RejectReason::OptedOut)
@@ -269,13 +290,11 @@ impl Group {
                 settings.attempts_max.get(),
                 chunk.expires_at,
                 now(),
-                row_rest.map_or(settings.throttled_rest, |(rest, _)| rest),
+                self.rest_after(&fate)
+                    .map_or(Duration::ZERO, |(rest, _)| rest),
             );
             settles.push(self.settle_answered(&row, &verdict, fate));
             verdicts.push((row, verdict));
-        }
-        if let Some((rest, why)) = rest {
-            self.hold_back(rest, why).await;
         }
         let settled = self.settle(settles).await;
         for ((row, verdict), settled) in verdicts.into_iter().zip(&settled) {
@@ -293,8 +312,13 @@ impl Group {
                 Then::RetryAfter(tier) if waits => {
                     leftover.again.push(Again::next_attempt(row, tier))
                 }
-                Then::ComeBackAfter(tier) if waits => {
-                    leftover.again.push(Again::same_attempt(row, tier))
+                Then::ComeBackAfter(rest) if waits => {
+                    if Instant::now() + rest < self.hold_until {
+                        leftover.busy.push(row);
+                    } else {
+                        let tier = RetryTier::at_least(rest);
+                        leftover.again.push(Again::same_attempt(row, tier));
+                    }
                 }
                 Then::Dead(reason) if gave_up => leftover.dead.push((row, reason)),
                 Then::Done | Then::RetryAfter(_) | Then::ComeBackAfter(_) | Then::Dead(_) => {}
@@ -343,14 +367,15 @@ impl Group {
         };
         let errors = &self.shared.metrics.ledger_errors;
         let settled = until_done("settle", errors, || self.shared.ledger.settle(&request)).await;
+        let mut changed = BTreeMap::<MessageState, u64>::new();
         for settled in &settled {
             if let Settled::Changed(row) = settled {
-                self.shared
-                    .metrics
-                    .rows
-                    .with_label_values(&[row.state.as_str()])
-                    .inc();
+                *changed.entry(row.state).or_default() += 1;
             }
+        }
+        for (state, rows) in changed {
+            let counter = &self.shared.metrics.rows;
+            counter.with_label_values(&[state.as_str()]).inc_by(rows);
         }
         settled
     }
@@ -387,20 +412,46 @@ impl Group {
         changed.then(|| news::opt_out(change, Some(distribution), None))
     }
 
-    /// Makes the whole fleet rest on this connection. Best effort: who misses it is told 429 too.
-    async fn hold_back(&self, rest: Duration, why: &'static str) {
+    /// How long the connection rests after such an answer, and why.
+    fn rest_after(&self, fate: &Fate) -> Option<(Duration, &'static str)> {
+        let settings = &self.shared.settings;
+        let Fate::Answered(outcome) = fate else {
+            return None;
+        };
+        match outcome.class {
+            SubmitClass::Throttled { retry_after } => {
+                Some((retry_after.unwrap_or(settings.throttled_rest), "throttled"))
+            }
+            SubmitClass::AccountRefused => Some((settings.account_refused_rest, "account_refused")),
+            _ => None,
+        }
+    }
+
+    /// Makes the whole fleet rest on this connection if the provider wants that: at once, not when the
+    /// neighbours of the refused rows are answered too. Best effort: who misses it is told 429 too.
+    fn heed(&self, answered: &[Answered]) {
+        let rests = answered
+            .iter()
+            .filter_map(|(_, fate)| self.rest_after(fate));
+        let Some((rest, why)) = rests.max() else {
+            return;
+        };
+        self.slots.too_many();
         let slug = self.open.provider.slug();
         self.shared
             .metrics
             .held_back
             .with_label_values(&[slug, why])
             .inc();
-        tracing::warn!(connection = %self.open.connection.id, provider = slug, why, ?rest, "connection rests");
+        tracing::warn!(connection = %self.open.connection.id, provider = slug, why, ?rest, in_flight_max = self.slots.limit(), "connection rests");
+        let (shared, scope) = (self.shared.clone(), self.scope.clone());
         let millis = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-        if let Err(error) = self.shared.ledger.hold_back(&self.scope, millis).await {
-            self.shared.metrics.ledger_errors.inc();
-            tracing::warn!("hold back: {error}");
-        }
+        tokio::spawn(async move {
+            if let Err(error) = shared.ledger.hold_back(&scope, millis).await {
+                shared.metrics.ledger_errors.inc();
+                tracing::warn!("hold back: {error}");
+            }
+        });
     }
 
     fn reference(&self, row: u32) -> Reference {

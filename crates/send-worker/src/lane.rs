@@ -6,8 +6,9 @@ use std::{sync::Arc, time::Duration};
 use bus::RetryTier;
 use ledger::QueueEntry;
 use message::{Connection, ConnectionId, chunk::ChunkRow};
+use providers::REQUESTS_IN_FLIGHT;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -15,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Shared,
     group::{Group, now},
+    in_flight::Slots,
     pacing::Pacing,
     run::Run,
     turns::{Turn, Turns},
@@ -29,7 +31,15 @@ pub(crate) struct Lane {
     queues: watch::Receiver<Vec<QueueEntry>>,
     turns: Turns,
     pacing: Pacing,
-    slots: Arc<Semaphore>,
+    /// Bounds the requests that wait for an answer.
+    slots: Slots,
+    /// Bounds the requests whose rows are claimed: twice as many, so that the next ones are claimed
+    /// while those before them are under way.
+    places: Arc<Semaphore>,
+    places_max: usize,
+    /// Rows that a provider was too busy for come back here.
+    returned: mpsc::UnboundedReceiver<Run>,
+    to_returned: mpsc::UnboundedSender<Run>,
     running: TaskTracker,
 }
 
@@ -46,6 +56,9 @@ impl Lane {
             return;
         };
         let rate = connection.segments_per_second;
+        let most = shared.settings.requests_in_flight_max.max(1);
+        let places_max = most * 2;
+        let (to_returned, returned) = mpsc::unbounded_channel();
         let mut lane = Self {
             turns: Turns::new(shared.clone(), prefetch(rate, shared.settings.prefetch)),
             pacing: Pacing::new(
@@ -53,9 +66,11 @@ impl Lane {
                 rate,
                 shared.metrics.leases.clone(),
             ),
-            slots: Arc::new(Semaphore::new(
-                shared.settings.requests_in_flight_max.max(1),
-            )),
+            slots: Slots::new(requests_in_flight(&connection).min(most), most),
+            places: Arc::new(Semaphore::new(places_max)),
+            places_max,
+            returned,
+            to_returned,
             running: TaskTracker::new(),
             shared,
             connection,
@@ -65,6 +80,11 @@ impl Lane {
         lane.turns.set_queues(&listed);
         lane.take_turns(&stop).await;
         drop(lane.turns);
+        // Nobody takes rows back any more; what is in there comes back with its chunk.
+        lane.returned.close();
+        while let Some(run) = lane.returned.recv().await {
+            lane.running.spawn(run.finish(lane.shared.clone(), None));
+        }
         lane.running.close();
         lane.running.wait().await;
     }
@@ -99,10 +119,18 @@ impl Lane {
                     continue;
                 }
                 (None, Some(run)) => run,
+                (None, None) if !self.returned.is_empty() => match self.returned.recv().await {
+                    Some(run) => run,
+                    None => break,
+                },
                 (None, None) => {
                     let turn = tokio::select! {
                         biased;
                         () = stop.cancelled() => break,
+                        Some(run) = self.returned.recv() => {
+                            current = Some(run);
+                            continue;
+                        }
                         turn = self.turns.next() => turn,
                         _ = self.queues.changed() => {
                             self.queues.mark_changed();
@@ -160,7 +188,13 @@ impl Lane {
             .flatten();
         let connection = known.unwrap_or_else(|| self.connection.clone());
         let hold_until = Instant::now() + self.shared.settings.hold_max;
-        match Run::open(delivery, queue.clone(), connection, hold_until) {
+        match Run::open(
+            delivery,
+            queue.clone(),
+            connection,
+            hold_until,
+            &self.shared,
+        ) {
             // What has expired is only settled as such; that needs no live connection.
             Ok(run) if !run.open.connection.is_active() && run.open.chunk.expires_at > now() => {
                 self.send_elsewhere(run).await;
@@ -202,10 +236,10 @@ impl Lane {
     async fn launch(&mut self, run: &mut Run, stop: &CancellationToken) {
         let per_request = run.open.messages_per_request();
         let wanted = run.waiting.len().div_ceil(per_request);
-        let Some(mut slots) = self.acquire(wanted, stop).await else {
+        let Some(mut places) = self.acquire(wanted, stop).await else {
             return;
         };
-        let room = (slots.num_permits() * per_request).min(run.waiting.len());
+        let room = (places.num_permits() * per_request).min(run.waiting.len());
         let segments = |rows: &[ChunkRow]| {
             rows.iter()
                 .map(|row| u32::from(row.segments.max(1)))
@@ -241,14 +275,14 @@ impl Lane {
         if rows.is_empty() {
             return;
         }
-        // Slots beyond what is launched go back at once.
+        // Places beyond what is launched go back at once.
         let used = rows.len().div_ceil(per_request);
-        if let Some(spare) = slots
+        if let Some(spare) = places
             .num_permits()
             .checked_sub(used)
             .filter(|spare| *spare > 0)
         {
-            drop(slots.split(spare));
+            drop(places.split(spare));
         }
         self.turns.sent(run.open.chunk.class, granted - left);
         let group = Group {
@@ -256,32 +290,35 @@ impl Lane {
             open: run.open.clone(),
             scope: self.pacing.scope().to_owned(),
             rows,
+            hold_until: run.hold_until,
+            hold: run.hold.clone(),
+            slots: self.slots.clone(),
+            lane: self.to_returned.clone(),
         };
-        run.launched(tokio::spawn(group.run(slots, stop.clone())));
+        self.running.spawn(group.run(places, stop.clone()));
     }
 
-    /// A quarter of all slots or what is wanted, whichever is less; then what else is free. Waiting
-    /// for single slots would make groups of one row, each with a round trip of its own.
+    /// A quarter of all places or what is wanted, whichever is less; then what else is free. Waiting
+    /// for single places would make groups of one row, each with a round trip of its own.
     async fn acquire(
         &self,
         wanted: usize,
         stop: &CancellationToken,
-    ) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let most = self.shared.settings.requests_in_flight_max.max(1);
-        let least = wanted.min(most.div_ceil(4)).max(1);
+    ) -> Option<OwnedSemaphorePermit> {
+        let least = wanted.min(self.places_max.div_ceil(4)).max(1);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let mut slots = tokio::select! {
+        let mut places = tokio::select! {
             biased;
             () = stop.cancelled() => return None,
-            slots = self.slots.clone().acquire_many_owned(count(least)) => slots.expect("slots are never closed"),
+            places = self.places.clone().acquire_many_owned(count(least)) => places.ok()?,
         };
         let more = wanted
             .saturating_sub(least)
-            .min(self.slots.available_permits());
-        if let Ok(extra) = self.slots.clone().try_acquire_many_owned(count(more)) {
-            slots.merge(extra);
+            .min(self.places.available_permits());
+        if let Ok(extra) = self.places.clone().try_acquire_many_owned(count(more)) {
+            places.merge(extra);
         }
-        Some(slots)
+        Some(places)
     }
 
     /// Looks, beside the lane, whether silent queues have nothing left to wait for.
@@ -298,6 +335,16 @@ impl Lane {
             });
         }
     }
+}
+
+/// Requests in flight at first: what the administrator said, else what the provider's page suggests.
+fn requests_in_flight(connection: &Connection) -> usize {
+    let said = connection.field(REQUESTS_IN_FLIGHT.key).parse();
+    let suggested = || {
+        let provider = providers::provider(&connection.provider);
+        provider.map_or(1, |provider| provider.capabilities().requests_in_flight)
+    };
+    said.unwrap_or_else(|_| suggested())
 }
 
 /// Chunks taken ahead: two, and as many more as a second of the rate fills, so that the answers of

@@ -10,6 +10,7 @@
 mod codes;
 mod connections;
 mod group;
+mod in_flight;
 mod lane;
 mod metrics;
 mod pacing;
@@ -19,6 +20,7 @@ mod request;
 mod roster;
 mod run;
 mod settings;
+mod shard;
 mod submit;
 mod tell;
 mod tokens;
@@ -32,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use metrics::SendMetrics;
 pub use settings::Settings;
+pub use shard::Shard;
 
 /// The service: see the crate's description.
 pub struct SendWorker {
@@ -48,15 +51,18 @@ struct Shared {
     submit: submit::Submitter,
     tokens: tokens::Tokens,
     connections: connections::Connections,
+    shard: Shard,
 }
 
 impl SendWorker {
-    /// A worker that is not running yet. `public_url` is where providers shall send receipts.
+    /// A worker that is not running yet. `public_url` is where providers shall send receipts; `shard`
+    /// is the part of the connections that it serves.
     ///
     /// # Errors
     /// If the HTTP client can not be set up.
     pub fn new(
         settings: Settings,
+        shard: Shard,
         public_url: String,
         bus: Arc<dyn Bus>,
         ledger: Arc<dyn Ledger>,
@@ -75,6 +81,7 @@ impl SendWorker {
                 submit,
                 tokens: tokens::Tokens::default(),
                 connections,
+                shard,
             }),
         })
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use providers::{SubmitClass, SubmitOutcome};
 use runtime::Metrics;
 
 use crate::codes::Codes;
@@ -76,5 +77,44 @@ impl SendMetrics {
                 "Publishes that were not confirmed and were repeated.",
             ),
         }
+    }
+}
+
+/// The series of one provider that move with every message, found once and not by their labels each
+/// time.
+#[derive(Debug, Clone)]
+pub(crate) struct ProviderMetrics {
+    slug: &'static str,
+    accepted: IntCounter,
+    others: IntCounterVec,
+    codes: Arc<Codes>,
+    pub(crate) submit_seconds: Histogram,
+}
+
+impl ProviderMetrics {
+    pub(crate) fn new(metrics: &SendMetrics, slug: &'static str) -> Self {
+        let accepted = [slug, SubmitClass::Accepted.as_str()];
+        Self {
+            slug,
+            accepted: metrics.submits.with_label_values(&accepted),
+            others: metrics.submits.clone(),
+            codes: metrics.codes.clone(),
+            submit_seconds: metrics.submit_seconds.with_label_values(&[slug]),
+        }
+    }
+
+    /// Counts what an answer meant.
+    pub(crate) fn count(&self, outcomes: &[SubmitOutcome]) {
+        let mut accepted = 0;
+        for outcome in outcomes {
+            if outcome.class == SubmitClass::Accepted {
+                accepted += 1;
+                continue;
+            }
+            let labels = [self.slug, outcome.class.as_str()];
+            self.others.with_label_values(&labels).inc();
+            self.codes.count(self.slug, outcome);
+        }
+        self.accepted.inc_by(accepted);
     }
 }

@@ -27,8 +27,8 @@ pub(crate) enum Then {
     Done,
     /// Another attempt, which counts.
     RetryAfter(RetryTier),
-    /// The same attempt again.
-    ComeBackAfter(RetryTier),
+    /// The same attempt again, not before that much time has passed.
+    ComeBackAfter(Duration),
     /// A dead letter with this reason.
     Dead(&'static str),
 }
@@ -71,11 +71,9 @@ pub(crate) fn decide(
             let code = if partial { PARTIAL } else { code };
             verdict(state(MessageState::InDoubt), code, Then::Done)
         }
-        SubmitClass::Throttled { .. } | SubmitClass::AccountRefused => verdict(
-            SettleOutcome::Release,
-            code,
-            Then::ComeBackAfter(RetryTier::at_least(rest)),
-        ),
+        SubmitClass::Throttled { .. } | SubmitClass::AccountRefused => {
+            verdict(SettleOutcome::Release, code, Then::ComeBackAfter(rest))
+        }
         SubmitClass::Transient => {
             let tier = retry_tier(reference, attempt);
             if attempt >= attempts_max {
@@ -184,13 +182,13 @@ mod tests {
                 answered(SubmitClass::Throttled { retry_after: None }, "20429"),
                 8,
                 Release,
-                Then::ComeBackAfter(RetryTier::S5),
+                Then::ComeBackAfter(Duration::from_secs(2)),
             ),
             (
                 answered(SubmitClass::AccountRefused, "20003"),
                 8,
                 Release,
-                Then::ComeBackAfter(RetryTier::S5),
+                Then::ComeBackAfter(Duration::from_secs(2)),
             ),
             (
                 transient.clone(),

@@ -18,6 +18,7 @@ pub(crate) struct Roster {
     shared: Arc<Shared>,
     lanes: HashMap<ConnectionId, watch::Sender<Vec<QueueEntry>>>,
     known_version: Option<u64>,
+    queues: i64,
     running: TaskTracker,
 }
 
@@ -27,6 +28,7 @@ impl Roster {
             shared,
             lanes: HashMap::new(),
             known_version: None,
+            queues: 0,
             running: TaskTracker::new(),
         }
     }
@@ -65,22 +67,22 @@ impl Roster {
     fn serve(&mut self, list: QueueList, stop: &CancellationToken) {
         let at = now();
         let mut by_connection = BTreeMap::<ConnectionId, Vec<QueueEntry>>::new();
-        let active = list
-            .queues
-            .into_iter()
-            .filter(|(_, state)| *state == DistributionState::Active);
+        let active = list.queues.into_iter().filter(|(entry, state)| {
+            *state == DistributionState::Active && self.shared.shard.serves(&entry.connection_id)
+        });
         for (entry, _) in active.filter(|(entry, _)| entry.expires_at > at) {
             by_connection
                 .entry(entry.connection_id.clone())
                 .or_default()
                 .push(entry);
         }
-        self.shared.metrics.queues.set(
-            by_connection
-                .values()
-                .map(|queues| i64::try_from(queues.len()).unwrap_or(i64::MAX))
-                .sum(),
-        );
+        let queues = by_connection
+            .values()
+            .map(|queues| i64::try_from(queues.len()).unwrap_or(i64::MAX))
+            .sum();
+        // Several workers of a process share the gauge.
+        self.shared.metrics.queues.add(queues - self.queues);
+        self.queues = queues;
         self.lanes
             .retain(|id, lane| by_connection.contains_key(id) && !lane.is_closed());
         for (id, queues) in by_connection {

@@ -11,6 +11,8 @@ use serde::Deserialize;
 pub struct Settings {
     /// Where `/livez`, `/readyz` and `/metrics` are.
     pub ops_listen: SocketAddr,
+    /// Threads that send, each with its own connections; 0: one for each core.
+    pub threads: usize,
     /// First byte written to last byte read; past it the outcome is in doubt.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,

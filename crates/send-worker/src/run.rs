@@ -16,13 +16,7 @@ use message::{
 use providers::{Prepared, Provider, Unsendable};
 use tokio::time::Instant;
 
-use crate::{
-    Shared,
-    group::Leftover,
-    metrics::ProviderMetrics,
-    patience::until_done,
-    tell,
-};
+use crate::{Shared, group::Leftover, metrics::ProviderMetrics, patience::until_done, tell};
 
 /// This service in the headers of its dead letters.
 const STAGE: &str = "send-worker";
@@ -257,6 +251,7 @@ impl Run {
             class: queue.class,
             // Retries may come back a while after the last message is not worth sending any more.
             expires_at: chunk.expires_at.plus(RetryTier::H1.delay() * 2),
+            weight: None,
         };
         let moved = Outgoing::new(
             Route::Queue(queue.name()),

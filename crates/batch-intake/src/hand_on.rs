@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bus::{Declared, Outgoing, Route, SendQueue, Topic};
 use ledger::{BatchRecord, NewRow, QueueEntry};
-use message::{BatchKey, Connection, chunk::ChunkRow};
+use message::{BatchKey, Connection, Weight, chunk::ChunkRow};
 
 use crate::{
     checks::Checked,
@@ -66,7 +66,8 @@ impl Intake {
             let rate = connection.segments_per_second;
             let chunks = self.chunks(head, &record, queue.name(), good, rate).await?;
             drop(working); // what follows is waiting
-            self.publish_chunks(&queue, &record, &chunks).await?;
+            self.publish_chunks(&queue, &record, head.weight, &chunks)
+                .await?;
         }
         self.patience
             .until("mark batch published", || {
@@ -134,6 +135,7 @@ impl Intake {
         &self,
         queue: &SendQueue,
         record: &BatchRecord,
+        weight: Option<Weight>,
         chunks: &[Outgoing],
     ) -> Result<(), Halt> {
         let entry = QueueEntry {
@@ -143,6 +145,7 @@ impl Intake {
             connection_id: record.connection_id.clone(),
             class: record.class,
             expires_at: record.expires_at.plus(self.settings.queue_margin),
+            weight,
         };
         let mut pauses = self.patience.pauses();
         let mut births = 0;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use message::{
     BatchId, BatchKey, Class, Connection, ConnectionId, DistributionId, DoubtPolicy, MaskedMsisdn,
-    MessageState, Msisdn, OrganizationId, Reference, Refusal, Timestamp,
+    MessageState, Msisdn, OrganizationId, Reference, Refusal, Timestamp, Weight,
     connection::OrganizationSettings,
     opt_out::{OptOutChange, Standing},
 };
@@ -219,15 +219,25 @@ pub trait Ledger: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<u32>, LedgerError>;
 
-    /// Adds a queue to the list that workers consume, or renews its lease.
+    /// Adds a queue to the list that workers consume, or renews its lease and changes its weight.
     async fn open_queue(&self, queue: &QueueEntry) -> Result<(), LedgerError>;
 
     /// Takes a queue off the list.
     async fn close_queue(&self, name: &str) -> Result<(), LedgerError>;
 
-    /// The list that workers consume, each with its distribution's state, and its version: a
-    /// caller that holds `known_version` already gets nothing again.
+    /// The list that workers consume, each with its distribution's state, and its version. Who
+    /// holds `known_version` gets what changed since, or nothing if nothing did; or the whole list
+    /// again, where the ledger does not know any more what changed.
     async fn queues(&self, known_version: Option<u64>) -> Result<Option<QueueList>, LedgerError>;
+
+    // --- Workers ---
+
+    /// Says that a worker is there for the next `lease`, by the store's clock, and learns which
+    /// are, in the order of their names.
+    async fn attend(&self, worker: &str, lease: Duration) -> Result<Vec<String>, LedgerError>;
+
+    /// Says that a worker goes: the others need not wait for the end of its lease.
+    async fn leave(&self, worker: &str) -> Result<(), LedgerError>;
 
     // --- Connections and organisations ---
 
@@ -640,15 +650,23 @@ pub struct QueueEntry {
     pub class: Class,
     /// Taken off the list then, if nobody renews it: the last batch's expiry and a margin.
     pub expires_at: Timestamp,
+    /// Its share of the connection; nothing if whoever opens it does not say, and what was said
+    /// before stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Weight>,
 }
 
-/// All queues that workers consume.
+/// Queues that workers consume.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueList {
     /// Changes whenever the list or a distribution's state does.
     pub version: u64,
-    /// The queues, each with its distribution's state.
+    /// Whether these are all; else those that changed since the version that the caller held.
+    pub whole: bool,
+    /// The queues in the order of their names, each with its distribution's state.
     pub queues: Vec<(QueueEntry, DistributionState)>,
+    /// Queues that are off the list since then.
+    pub gone: Vec<String>,
 }
 
 /// What can go wrong with the ledger.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, DistributionId, Fields, OrganizationId, Timestamp};
+use crate::{BatchId, DistributionId, Fields, OrganizationId, Timestamp, Weight};
 
 /// Recipients a batch may have.
 pub const RECIPIENTS_MAX: usize = 10_000;
@@ -33,6 +33,10 @@ pub struct Batch {
     /// Billable segments a rendered text may have.
     #[serde(default = "segments_max_default")]
     pub max_segments: u8,
+    /// The distribution's share of its connection from now on; without one it keeps the share that
+    /// an earlier batch asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Weight>,
 }
 
 fn segments_max_default() -> u8 {

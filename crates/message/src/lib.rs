@@ -21,6 +21,7 @@ pub mod state;
 pub mod template;
 mod text;
 pub mod timestamp;
+pub mod weight;
 
 pub use batch::{Batch, DoubtPolicy, Method, Recipient, Refusal, Rule};
 pub use chunk::{Chunk, Class};
@@ -33,3 +34,4 @@ pub use secret::Secret;
 pub use sender::Sender;
 pub use state::MessageState;
 pub use timestamp::Timestamp;
+pub use weight::Weight;

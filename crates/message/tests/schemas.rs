@@ -3,7 +3,7 @@
 
 use message::{
     Batch, BatchId, BatchKey, ConnectionId, DistributionId, DoubtPolicy, MessageState, Method,
-    Msisdn, OrganizationId, Recipient, Reference, Refusal, Rule, Timestamp,
+    Msisdn, OrganizationId, Recipient, Reference, Refusal, Rule, Timestamp, Weight,
     event::{
         EVENT_VERSION, Event, Keyword, OptOutEvent, RefusedEvent, ReplyEvent, ReplyTo, StatusEvent,
         StatusEvents,
@@ -224,6 +224,7 @@ fn every_batch_that_we_read_fits_its_schema() {
                     expires_at: Some(AT),
                     on_doubt,
                     max_segments: 4,
+                    weight: Some(Weight::MAX),
                 },
             );
         }
@@ -248,6 +249,8 @@ fn what_the_batch_schema_forbids_we_do_not_read() {
             json!([{ "to": "+447700900123", "name": "x" }]),
         ),
         ("on_doubt", json!("maybe")),
+        ("weight", json!(0)),
+        ("weight", json!(101)),
         ("expires_at", json!("tomorrow")),
         ("unheard_of", json!(1)),
     ] {

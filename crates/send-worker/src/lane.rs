@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use bus::RetryTier;
-use ledger::QueueEntry;
 use message::{Connection, ConnectionId, chunk::ChunkRow};
 use providers::REQUESTS_IN_FLIGHT;
 use tokio::{
@@ -18,6 +17,7 @@ use crate::{
     group::{Group, now},
     in_flight::Slots,
     pacing::Pacing,
+    roster::Listed,
     run::Run,
     turns::{Turn, Turns},
 };
@@ -28,7 +28,7 @@ const LOOK_UP: Duration = Duration::from_millis(250);
 pub(crate) struct Lane {
     shared: Arc<Shared>,
     connection: Arc<Connection>,
-    queues: watch::Receiver<Vec<QueueEntry>>,
+    queues: watch::Receiver<Listed>,
     turns: Turns,
     pacing: Pacing,
     /// Bounds the requests that wait for an answer.
@@ -49,7 +49,7 @@ impl Lane {
     pub(crate) async fn serve(
         shared: Arc<Shared>,
         id: ConnectionId,
-        queues: watch::Receiver<Vec<QueueEntry>>,
+        queues: watch::Receiver<Listed>,
         stop: CancellationToken,
     ) {
         let Some(connection) = connection_of(&shared, &id, &stop).await else {
@@ -60,7 +60,7 @@ impl Lane {
         let places_max = most * 2;
         let (to_returned, returned) = mpsc::unbounded_channel();
         let mut lane = Self {
-            turns: Turns::new(shared.clone(), prefetch(rate, shared.settings.prefetch)),
+            turns: Turns::new(shared.clone(), rate),
             pacing: Pacing::new(&shared.limits, &connection),
             slots: Slots::new(requests_in_flight(&connection).min(most), most),
             places: Arc::new(Semaphore::new(places_max)),
@@ -102,7 +102,7 @@ impl Lane {
             }
             if tidied.elapsed() >= self.shared.settings.idle_queue_after {
                 tidied = Instant::now();
-                self.tidy();
+                self.tidy(stop);
             }
             let express = self.turns.express();
             let mut run = match (express, current.take()) {
@@ -149,10 +149,11 @@ impl Lane {
     }
 
     /// A chunk that is through, or held too long, finishes beside the lane; another goes on.
-    fn after_launch(&self, run: Run) -> Option<Run> {
+    fn after_launch(&mut self, run: Run) -> Option<Run> {
         let rest = if run.waiting.is_empty() {
             None
         } else if Instant::now() >= run.hold_until {
+            self.turns.refund(&run.open.queue, segments(&run.waiting));
             Some(RetryTier::S30)
         } else {
             return Some(run);
@@ -172,7 +173,7 @@ impl Lane {
         self.running.spawn(run.finish(self.shared.clone(), None));
     }
 
-    async fn open(&self, turn: Turn) -> Option<Run> {
+    async fn open(&mut self, turn: Turn) -> Option<Run> {
         let Turn { delivery, queue } = turn;
         // With the ledger away the claim will wait; what is known of the connection will do.
         let known = self
@@ -196,7 +197,10 @@ impl Lane {
                 self.send_elsewhere(run).await;
                 None
             }
-            Ok(run) => Some(run),
+            Ok(run) => {
+                self.turns.charge(&queue, segments(&run.waiting));
+                Some(run)
+            }
             Err((delivery, poison)) => {
                 self.shared.bury(delivery, poison.reason(), &queue).await;
                 None
@@ -236,11 +240,6 @@ impl Lane {
             return;
         };
         let room = (places.num_permits() * per_request).min(run.waiting.len());
-        let segments = |rows: &[ChunkRow]| {
-            rows.iter()
-                .map(|row| u32::from(row.segments.max(1)))
-                .sum::<u32>()
-        };
         let candidates = &run.waiting[run.waiting.len() - room..];
         let least = segments(&candidates[room - 1..]);
         let until = (Instant::now() + LOOK_UP).min(run.hold_until);
@@ -276,7 +275,6 @@ impl Lane {
         {
             drop(places.split(spare));
         }
-        self.turns.sent(run.open.chunk.class, granted - left);
         let group = Group {
             shared: self.shared.clone(),
             open: run.open.clone(),
@@ -314,18 +312,23 @@ impl Lane {
     }
 
     /// Looks, beside the lane, whether silent queues have nothing left to wait for.
-    fn tidy(&self) {
-        for entry in self.turns.silent_for(self.shared.settings.idle_queue_after) {
-            let shared = self.shared.clone();
-            self.running.spawn(async move {
+    fn tidy(&mut self, stop: &CancellationToken) {
+        let (silent, shared) = (self.turns.to_look_at(), self.shared.clone());
+        let stop = stop.clone();
+        // One after the other: nobody waits for it, and there may be thousands.
+        self.running.spawn(async move {
+            for entry in silent {
+                if stop.is_cancelled() {
+                    return;
+                }
                 if let Err(error) = crate::roster::remove_if_done(&shared, &entry).await {
                     tracing::warn!(
                         queue = entry.name,
                         "looking whether the queue can go: {error}"
                     );
                 }
-            });
-        }
+            }
+        });
     }
 }
 
@@ -339,18 +342,9 @@ fn requests_in_flight(connection: &Connection) -> usize {
     said.unwrap_or_else(|_| suggested())
 }
 
-/// Chunks taken ahead: two, and as many more as a second of the rate fills, so that the answers of
-/// one chunk can be awaited while the next ones are sent.
-fn prefetch(segments_per_second: f64, most: u16) -> u16 {
-    let per_second = segments_per_second
-        / f64::from(u16::try_from(message::chunk::CHUNK_ROWS_MAX).unwrap_or(u16::MAX));
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped to the range first"
-    )]
-    let ahead = per_second.ceil().clamp(0.0, 1_000.0) as u16;
-    (2 + ahead).min(most.max(2))
+/// What rows count in the limit and in the turns.
+fn segments(rows: &[ChunkRow]) -> u32 {
+    rows.iter().map(|row| u32::from(row.segments.max(1))).sum()
 }
 
 /// The connection of a lane; waits for the ledger.
@@ -368,16 +362,4 @@ async fn connection_of(
         tracing::error!(connection = %id, "queues of a connection that the ledger does not know");
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fast_connections_take_more_chunks_ahead_and_slow_ones_do_not_park_them() {
-        assert_eq!(prefetch(1.0, 32), 3);
-        assert_eq!(prefetch(1000.0, 32), 6);
-        assert_eq!(prefetch(1e9, 32), 32);
-    }
 }

@@ -1,8 +1,8 @@
 //! Pushes messages through each organisation's account, as fast as its limits allow and never
 //! faster.
 //!
-//! - [`roster`] learns which queues exist and keeps a lane per connection;
-//! - [`lane`] takes turns between the queues of one connection, paces, and launches groups of rows;
+//! - [`roster`] learns which queues exist and keeps a lane per connection that has a [seat](seats) here;
+//! - [`lane`] takes [`turns`] between the queues of one connection, paces, and launches groups of rows;
 //! - [`group`] is the hot part: claim, send, settle, tell; [`request`] hands some rows of it over;
 //! - [`run`] follows one chunk from its delivery to its ack;
 //! - [`submit`] is the HTTP client, [`tokens`] what its requests carry, [`policy`] what an outcome means;
@@ -15,18 +15,22 @@ mod in_flight;
 mod lane;
 mod limits;
 mod metrics;
+mod order;
 mod pacing;
 mod patience;
 mod policy;
+mod pump;
 mod request;
 mod roster;
 mod run;
+mod seats;
 mod settings;
 mod shard;
 mod submit;
 mod tell;
 mod tokens;
 mod turns;
+mod window;
 
 use std::sync::Arc;
 

@@ -256,6 +256,7 @@ impl Run {
             class: queue.class,
             // Retries may come back a while after the last message is not worth sending any more.
             expires_at: chunk.expires_at.plus(RetryTier::H1.delay() * 2),
+            weight: None,
         };
         let moved = Outgoing::new(
             Route::Queue(queue.name()),

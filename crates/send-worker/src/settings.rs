@@ -37,6 +37,11 @@ pub struct Settings {
     /// How often the list of queues is looked at without a nudge.
     #[serde(with = "humantime_serde")]
     pub reconcile_every: Duration,
+    /// How long a worker that says nothing counts as there, before others take its seats.
+    #[serde(with = "humantime_serde")]
+    pub seat_lease: Duration,
+    /// Segments per second of a connection that have one worker to serve them.
+    pub segments_per_seat: u32,
     /// How long a queue must have been silent before it is looked at for removal.
     #[serde(with = "humantime_serde")]
     pub idle_queue_after: Duration,

@@ -3,7 +3,10 @@
 //! never crosses threads, so nothing is locked and no task moves. The connections are dealt out
 //! between them.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    num::NonZeroU64,
+};
 
 use message::ConnectionId;
 
@@ -12,16 +15,30 @@ use message::ConnectionId;
 pub struct Shard {
     index: u64,
     of: u64,
+    /// Names the process that all of them are in.
+    worker: Option<NonZeroU64>,
 }
 
 impl Shard {
-    /// All connections.
-    pub const WHOLE: Self = Self { index: 0, of: 1 };
+    /// All connections, in a worker of its own.
+    pub const WHOLE: Self = Self {
+        index: 0,
+        of: 1,
+        worker: None,
+    };
 
-    /// Divides the connections into `of` parts.
+    /// Divides the connections of one worker into `of` parts.
     pub fn all(of: usize) -> impl Iterator<Item = Self> {
         let of = u64::try_from(of.max(1)).unwrap_or(1);
-        (0..of).map(move |index| Self { index, of })
+        let worker = NonZeroU64::new(fastrand::u64(1..));
+        (0..of).map(move |index| Self { index, of, worker })
+    }
+
+    /// The worker's name among the others: a new one with each start, because the seats of one that
+    /// died are given out anew.
+    pub(crate) fn worker(self) -> String {
+        let number = self.worker.map_or_else(|| fastrand::u64(1..), u64::from);
+        format!("{number:016x}")
     }
 
     /// Whether `connection` belongs to this part.

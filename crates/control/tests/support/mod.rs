@@ -164,6 +164,7 @@ impl Bench {
             connection_id: queue.connection_id,
             class: queue.class,
             expires_at: record.expires_at,
+            weight: None,
         };
         self.ledger.open_queue(&entry).await.expect("there");
         let chunk = Outgoing::new(Route::Queue(entry.name), batch, "{}");

@@ -30,6 +30,7 @@ use joining::Joining;
 use limits::Limits;
 use opt_outs::OptOuts;
 use queues::Queues;
+use workers::Workers;
 
 mod accounts;
 mod batch;
@@ -42,6 +43,7 @@ mod joining;
 mod limits;
 mod opt_outs;
 mod queues;
+mod workers;
 
 /// The ledger in the process.
 #[derive(Default)]
@@ -56,6 +58,7 @@ pub struct EmbeddedLedger {
     inbound: Mutex<Inbound>,
     joining: Mutex<Joining>,
     queues: Mutex<Queues>,
+    workers: Mutex<Workers>,
     accounts: Mutex<Accounts>,
 }
 
@@ -296,7 +299,7 @@ impl Ledger for EmbeddedLedger {
     ) -> Result<bool, LedgerError> {
         let found = lock(&self.distributions).set_state(organization, distribution, state);
         if found == Some(true) {
-            lock(&self.queues).touch();
+            lock(&self.queues).states_changed();
         }
         Ok(found.is_some())
     }
@@ -331,6 +334,15 @@ impl Ledger for EmbeddedLedger {
     async fn queues(&self, known_version: Option<u64>) -> Result<Option<QueueList>, LedgerError> {
         let distributions = lock(&self.distributions);
         Ok(lock(&self.queues).list(known_version, &distributions))
+    }
+
+    async fn attend(&self, worker: &str, lease: Duration) -> Result<Vec<String>, LedgerError> {
+        Ok(lock(&self.workers).attend(worker, lease))
+    }
+
+    async fn leave(&self, worker: &str) -> Result<(), LedgerError> {
+        lock(&self.workers).leave(worker);
+        Ok(())
     }
 
     async fn add_connection(&self, connection: &Connection) -> Result<(), LedgerError> {

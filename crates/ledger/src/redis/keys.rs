@@ -24,6 +24,8 @@
 //! | `{i:<connection>}:<window>:<level>:<shard>` | string | provider ids and their messages (`id_index.rs`) | three windows |
 //! | `{l:<group>}:<limit>` | hash | a limit's cell (`gcra.rs`) | when idle, unless its rate was set |
 //! | `{fleet}:q`, `:qx`, `:qv`, `:qs` | hash, zset, string, hash | queues, their ends, version, states | entries end |
+//! | `{fleet}:qw`, `:qc` | hash, zset | weights of queues, versions in which queues changed | with the entries; when many |
+//! | `{fleet}:w` | zset | workers by the end of their lease | when nobody renews it |
 
 use message::{BatchKey, ConnectionId, DistributionId, OrganizationId};
 
@@ -34,12 +36,14 @@ pub(super) struct Keys {
     prefix: String,
 }
 
-/// The four keys of the list of queues.
+/// The keys of the list of queues.
 pub(super) struct QueueKeys {
     pub(super) entries: String,
     pub(super) ends: String,
     pub(super) version: String,
     pub(super) states: String,
+    pub(super) weights: String,
+    pub(super) changes: String,
 }
 
 /// A shard of the evidence of an organisation's opt-outs.
@@ -120,6 +124,13 @@ impl Keys {
             ends: key("qx"),
             version: key("qv"),
             states: key("qs"),
+            weights: key("qw"),
+            changes: key("qc"),
         }
+    }
+
+    /// Who works.
+    pub(super) fn workers(&self) -> String {
+        format!("{}{{fleet}}:w", self.prefix)
     }
 }

@@ -41,6 +41,7 @@ mod rows;
 mod scripts;
 mod settings;
 mod windows;
+mod workers;
 
 /// The ledger in Redis.
 pub struct RedisLedger {
@@ -296,6 +297,14 @@ impl Ledger for RedisLedger {
 
     async fn queues(&self, known_version: Option<u64>) -> Result<Option<QueueList>, LedgerError> {
         queues::list(self, known_version).await
+    }
+
+    async fn attend(&self, worker: &str, lease: Duration) -> Result<Vec<String>, LedgerError> {
+        workers::attend(self, worker, lease).await
+    }
+
+    async fn leave(&self, worker: &str) -> Result<(), LedgerError> {
+        workers::leave(self, worker).await
     }
 
     async fn add_connection(&self, connection: &Connection) -> Result<(), LedgerError> {

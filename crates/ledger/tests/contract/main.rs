@@ -19,6 +19,7 @@ mod provider_ids;
 
 mod server;
 mod settles;
+mod workers;
 mod world;
 
 macro_rules! contract {
@@ -98,6 +99,10 @@ contract! {
     distributions::distributions_are_listed_newest_first,
     distributions::queues_are_told_again_only_when_something_changed,
     distributions::a_queue_nobody_renews_leaves_the_list,
+    distributions::a_queue_keeps_its_weight_until_somebody_says_another,
+    distributions::what_changed_is_told_until_too_much_has,
+    workers::a_worker_is_there_until_its_lease_ends_or_it_leaves,
+    workers::workers_are_told_in_one_order_to_all,
     accounts::connections_keep_their_order_and_deleted_ones_stay,
     accounts::an_organisation_is_as_it_was_decided,
     inbound::an_inbound_message_is_seen_once_it_is_marked,

@@ -229,6 +229,7 @@ impl World {
                 connection_id: queue.connection_id,
                 class: queue.class,
                 expires_at: now().plus(Duration::from_secs(7200)),
+                weight: None,
             })
             .await
             .expect("embedded");

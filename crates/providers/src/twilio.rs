@@ -17,12 +17,9 @@ use serde::Deserialize;
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
     Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Prepared, Provider, Reading,
-    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitClass, SubmitMode,
-    SubmitOutcome, Unsendable, Verified, basic, callback_path,
-    prepared::{Envelope, Put},
-    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
     RefusedCallback, RejectReason, SenderClass, SenderLimit, StatusLookUp, Submission, SubmitClass,
     SubmitMode, SubmitOutcome, Unsendable, Verified, basic, callback_path,
+    prepared::{Envelope, Put},
     retry_after::retry_after,
 };
 

@@ -69,7 +69,7 @@ pub(super) async fn set(
     let keys = [ledger.keys.limit(scope)];
     ledger
         .link
-        .script(&ledger.scripts.set_limit, &keys, &[rate.into()])
+        .script(&ledger.scripts.set_limit, &keys, &[rate])
         .await
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn state(
     per_second: f64,
 ) -> Result<LimitState, LedgerError> {
     let keys = [ledger.keys.limit(scope)];
-    let args = [per_second.to_string().into()];
+    let args = [per_second.to_string()];
     let answer: Vec<String> = ledger
         .link
         .script(&ledger.scripts.limit, &keys, &args)

@@ -25,7 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Shared,
+    gate::Gate,
     in_flight::Slots,
+    lane::segments,
     limits::ConnectionLimits,
     patience::{until_done, until_ok},
     policy::{self, Then, Verdict},
@@ -68,6 +70,8 @@ pub(crate) struct Group {
     /// The connection's limits: they hear what the provider answers.
     pub(crate) limits: ConnectionLimits,
     pub(crate) rows: Vec<ChunkRow>,
+    /// Lets them leave as their tokens come.
+    pub(crate) gate: Gate,
     /// When the lane hands back what it still holds.
     pub(crate) hold_until: Instant,
     /// The group's share of the delivery.
@@ -83,6 +87,9 @@ impl Group {
     /// claimed. `places` has one for each request.
     pub(crate) async fn run(mut self, places: OwnedSemaphorePermit, stop: CancellationToken) {
         let mut leftover = self.work(places, &stop).await;
+        // Nothing waits behind the gate any more, whatever became of the group.
+        self.gate.close();
+        self.gate.has_claims();
         let busy = std::mem::take(&mut leftover.busy);
         let Self {
             shared,
@@ -113,6 +120,7 @@ impl Group {
                 ..leftover
             };
         };
+        self.gate.has_claims();
         let rows = std::mem::take(&mut self.rows);
         let mut settles = Vec::new();
         let mut told = Vec::new();
@@ -234,9 +242,13 @@ impl Group {
                     doubtful,
                     stop,
                 };
-                let request = request.run(rest.by_ref().take(per_request).collect(), &self.slots);
+                let rows: Vec<ChunkRow> = rest.by_ref().take(per_request).collect();
                 requests.push(async move {
-                    let answered = request.await;
+                    let answered = if self.gate.pass(segments(&rows)).await {
+                        request.run(rows, &self.slots).await
+                    } else {
+                        rows.into_iter().map(|row| (row, Fate::NotLetGo)).collect()
+                    };
                     drop(place); // as soon as this request is through, whatever its neighbours do
                     answered
                 });

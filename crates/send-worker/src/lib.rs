@@ -10,6 +10,7 @@
 
 mod codes;
 mod connections;
+mod gate;
 mod group;
 mod in_flight;
 mod lane;

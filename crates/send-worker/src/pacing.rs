@@ -41,8 +41,13 @@ impl Pacing {
     /// Segments of a portion: who can send them one by one and asks for `least` of that many keeps
     /// its limit best.
     pub(crate) fn portion(&self) -> u32 {
+        self.due_within(PORTION)
+    }
+
+    /// Segments that the tightest limit lets go within that time, at least one.
+    pub(crate) fn due_within(&self, time: Duration) -> u32 {
         let rates = self.limits.all.iter().map(|limit| limit.rate());
-        whole(rates.fold(f64::MAX, f64::min) * PORTION.as_secs_f64()).max(1)
+        whole(rates.fold(f64::MAX, f64::min) * time.as_secs_f64()).max(1)
     }
 
     /// Waits until at least `least` segments may leave and returns how many may, up to `most`; zero

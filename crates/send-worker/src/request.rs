@@ -32,6 +32,8 @@ pub(crate) enum Fate {
     Answered(SubmitOutcome),
     /// Its recipient opted out after the claim; it was certainly not taken.
     OptedOut,
+    /// The tokens of its limit did not come; it never left.
+    NotLetGo,
 }
 
 /// Some rows to hand over.

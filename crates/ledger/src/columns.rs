@@ -8,7 +8,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 1 + n | for each row 0 if it is stored by itself or nowhere, 1 if it is as it was entered, else the name of its run; with its length |
-//! | 1 + 1 | the name of each run that rows have left, and how many |
+//! | 1 + 1 | the name of each run that rows have left, and how many; 0 and 1 if the rows by themselves are known to end with the batch |
 //!
 //! The runs, one behind the other:
 //!

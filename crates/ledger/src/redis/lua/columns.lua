@@ -31,7 +31,7 @@ local function bucket(i)
   b.column, behind = struct.unpack('>Bc0', stored)
   for at = behind, #stored, 2 do
     local id, gone = string.byte(stored, at, at + 1)
-    b.runs[id].gone = gone
+    if id == ELSEWHERE then b.has_end = true else b.runs[id].gone = gone end
   end
   return b
 end
@@ -42,7 +42,7 @@ end
 
 -- What is stored of a bucket's column, and of its runs.
 local function pack_column(b)
-  local out = string.char(#b.column) .. b.column
+  local out = string.char(#b.column) .. b.column .. (b.has_end and '\0\1' or '')
   for id, run in pairs(b.runs) do
     if run.gone > 0 then out = out .. string.char(id, run.gone) end
   end
@@ -178,9 +178,7 @@ end
 -- A row out of its run.
 local function lone(b, field, id)
   local run = b.runs[id] or NOBODY
-  run.row = run.row or read(run.entry)
-  local row = {}
-  for name, value in pairs(run.row) do row[name] = value end
+  local row = read(run.entry)
   if id ~= ENTERED then
     local offset
     offset, row.id = standing(run, field)
@@ -269,10 +267,11 @@ local function finish()
     end
     if #changes > 0 then
       local new = redis.call('HSET', b.key, unpack(changes))
-      if 2 * new == #changes and redis.call('HLEN', b.key) == new then
+      if not b.has_end and 2 * new == #changes and redis.call('HLEN', b.key) == new then
         local millis = redis.call('PTTL', KEYS[1])
         if millis > 0 then redis.call('PEXPIRE', b.key, string.format('%.0f', millis)) end
       end
+      b.has_end = true
     end
     if b.changed then
       if b.column == string.rep('\0', #b.column) then

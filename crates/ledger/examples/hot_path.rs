@@ -230,10 +230,10 @@ impl Clock {
             micros(server - self.server_seconds),
             micros(own - self.own_seconds)
         );
-        for (command, calls) in self.commands().await? {
-            let each = f64::from(calls) / f64::from(self.messages);
-            if each >= 0.005 {
-                println!("    {each:.2} {command}");
+        for (command, [calls, micros]) in self.commands().await? {
+            let each = |n: f64| n / f64::from(self.messages);
+            if each(calls) >= 0.005 {
+                println!("    {:.2} {command}, {:.2} µs", each(calls), each(micros));
             }
         }
         self.reset().await?;
@@ -247,14 +247,15 @@ impl Clock {
         Ok(seconds("used_cpu_user")? + seconds("used_cpu_sys")?)
     }
 
-    async fn commands(&mut self) -> Result<BTreeMap<String, u32>, Failure> {
+    async fn commands(&mut self) -> Result<BTreeMap<String, [f64; 2]>, Failure> {
         let info = self.info("commandstats").await?;
         let calls = |(name, stats): (&String, &String)| {
-            let calls = stats.strip_prefix("calls=")?.split(',').next()?;
-            Some((
-                name.strip_prefix("cmdstat_")?.to_owned(),
-                calls.parse().ok()?,
-            ))
+            let field = |name| {
+                let mut fields = stats.split(',').filter_map(|field| field.split_once('='));
+                fields.find(|field| field.0 == name)?.1.parse().ok()
+            };
+            let command = name.strip_prefix("cmdstat_")?.to_owned();
+            Some((command, [field("calls")?, field("usec")?]))
         };
         Ok(info.iter().filter_map(calls).collect())
     }

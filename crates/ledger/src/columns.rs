@@ -3,14 +3,14 @@
 //! what they share is stored once, and what happens to all of them happens once.
 //! `redis/lua/columns.lua` reads and writes this layout: change both or neither.
 //!
-//! The runs of a bucket:
+//! Three fields of the batch, so that what changes often is small. The column:
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 + n | the column with its length: for each row 0 if it is stored by itself or nowhere, 1 if it is as it was entered, else the name of its run |
-//! | n | the runs, one behind the other |
+//! | 1 + n | for each row 0 if it is stored by itself or nowhere, 1 if it is as it was entered, else the name of its run; with its length |
+//! | 1 + 1 | the name of each run that rows have left, and how many; 0 and 1 if the rows by themselves are known to end with the batch |
 //!
-//! A run:
+//! The runs, one behind the other:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -18,11 +18,10 @@
 //! | 1 + n | what its rows share, as an entry without number and id (`entry.rs`), with its length |
 //! | 1 + n | the rows in ascending order, by their position in the bucket; some may have left since |
 //! | 1 + n | how far the sequence number of each is behind the entry's; nothing if that is its place here |
-//! | 1 | how many rows have left |
 //! | 1 | bytes of each id; 0 where none is known |
 //! | n | the ids, packed |
 //!
-//! The masked numbers, seven bytes for each row, are stored beside that, because they never change.
+//! The masked numbers, seven bytes for each row.
 
 use message::{MaskedMsisdn, MessageState};
 
@@ -56,9 +55,9 @@ struct Run<'a> {
 
 impl<'a> Columns<'a> {
     /// Reads what is stored; `None` if the bytes are of another version or damaged.
-    pub(crate) fn read(runs: &'a [u8], numbers: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(column: &'a [u8], runs: &'a [u8], numbers: &'a [u8]) -> Option<Self> {
+        let column = counted(&mut &column[..])?;
         let mut rest = runs;
-        let column = counted(&mut rest)?;
         let mut runs = Vec::new();
         while !rest.is_empty() {
             runs.push(Run::read(&mut rest)?);
@@ -108,10 +107,7 @@ impl<'a> Run<'a> {
         let shared = Entry::unpack(counted(rest)?)?;
         let rows = counted(rest)?;
         let offsets = counted(rest)?;
-        let [_gone, id_bytes] = *rest.split_off(..2)? else {
-            return None;
-        };
-        let id_bytes = usize::from(id_bytes);
+        let id_bytes = usize::from(*rest.split_off_first()?);
         Some(Self {
             name,
             shared,

@@ -174,8 +174,9 @@ impl<'a> Told<'a> {
         let is_told = |letter: u8| !matches!(letter, b'F' | b'B' | b'?');
         match self.expect()? {
             [b'=', letter] if is_told(*letter) => {
-                let (runs, numbers) = (self.expect()?, self.expect()?);
-                let columns = Columns::read(runs, numbers).ok_or_else(|| damaged(batch))?;
+                let (column, runs) = (self.expect()?, self.expect()?);
+                let columns =
+                    Columns::read(column, runs, self.expect()?).ok_or_else(|| damaged(batch))?;
                 for (place, row) in places {
                     let told = columns.row(field(row), row, frame);
                     let told = told.ok_or_else(|| unreadable(batch, row))?;

@@ -3,7 +3,7 @@
 //!
 //! | key | type | holds | ends |
 //! |---|---|---|---|
-//! | `{b:<batch>}:m` | hash | record, digest, counters, sequence, connections; of rows 100 n to 100 n + 99 what they share, `s<n>` and `t<n>` (`columns.rs`) | a month after expiry |
+//! | `{b:<batch>}:m` | hash | record, digest, counters, sequence, connections; of rows 100 n to 100 n + 99 what they share, `s<n>`, `r<n>`, `t<n>` (`columns.rs`) | a month after expiry |
 //! | `{b:<batch>}:<n>` | hash | those of them that went their own way, packed (`entry.rs`) | with the batch |
 //! | `{o:<org>}:d:<distribution>` | hash | state, created | with its last batch |
 //! | `{o:<org>}:db:<distribution>` | zset | its batches in order | with its last batch |

@@ -71,7 +71,9 @@ pub(super) async fn list(
         let mut columns = redis::cmd("HMGET");
         columns.arg(ledger.keys.batch(batch));
         for bucket in step.clone() {
-            columns.arg(format!("s{bucket}")).arg(format!("t{bucket}"));
+            for field in ['s', 'r', 't'] {
+                columns.arg(format!("{field}{bucket}"));
+            }
         }
         // The columns first: a row that leaves them meanwhile is in its bucket then.
         pipe.add_command(columns);
@@ -91,7 +93,7 @@ pub(super) async fn list(
         };
         let frame = read_frame(batch, created, connections)?;
         let mut rows = Vec::new();
-        for ((bucket, pairs), columns) in step.zip(contents).zip(columns.chunks_exact(2)) {
+        for ((bucket, pairs), columns) in step.zip(contents).zip(columns.chunks_exact(3)) {
             let start = rows.len();
             for pair in pairs.chunks_exact(2) {
                 let [Some(field), Some(bytes)] = pair else {
@@ -102,11 +104,12 @@ pub(super) async fn list(
                     rows.push(read_row(batch, row, bytes, &frame)?);
                 }
             }
-            let [Some(runs), Some(numbers)] = columns else {
+            let [Some(column), runs, Some(numbers)] = columns else {
                 continue;
             };
             let alone: HashSet<u32> = rows[start..].iter().map(|row: &Row| row.row).collect();
-            let columns = Columns::read(runs, numbers).ok_or_else(|| damaged(batch))?;
+            let runs = runs.as_deref().unwrap_or_default();
+            let columns = Columns::read(column, runs, numbers).ok_or_else(|| damaged(batch))?;
             for field in columns.fields() {
                 let row = bucket * BUCKET_ROWS + u32::from(field);
                 if row >= first && !alone.contains(&row) {

@@ -3,10 +3,12 @@ local token, attempt = ARGV[1], tonumber(ARGV[2])
 local now, interrupted_after, redelivered = offset(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 
 -- The connection's position in the batch's list; 0 behind the 255th, which nobody reaches.
-local connection, position = 0, 0
-for id in string.gmatch(connections, '[^\n]+') do
-  position = position + 1
-  if id == ARGV[3] then connection = position end
+local connection, position = connections == ARGV[3] .. '\n' and 1 or 0, 0
+if connection == 0 then
+  for id in string.gmatch(connections, '[^\n]+') do
+    position = position + 1
+    if id == ARGV[3] then connection = position end
+  end
 end
 if connection == 0 then
   connections = connections .. ARGV[3] .. '\n'

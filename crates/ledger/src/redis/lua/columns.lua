@@ -4,42 +4,58 @@ local ELSEWHERE, ENTERED = 0, 1
 -- Fewer rows are not worth a run of their own, nor are many runs worth their way through here.
 local RUN_ROWS_MIN, RUNS_MAX = 8, 16
 
-local NOBODY = { entry = struct.pack('>BBBI4I4I5I5c7B', 32, 0, 0, 0, 0, 0, 0, string.rep('\0', 7), 0),
-  rows = '', offsets = '', gone = 0, width = 0, ids = '' }
+-- The run of rows that are as they were entered: it has no list of them.
+local NOBODY = { entry = '\32' .. string.rep('\0', 28), rows = '', offsets = '', gone = 0, width = 0, from = '', at = 1 }
 
 local buckets = {}
 
 local function bucket(i)
   if buckets[i] then return buckets[i] end
-  local stored, numbers = head[2 * i + 1], head[2 * i + 2]
+  local stored, packed, numbers = head[3 * i - 1], head[3 * i], head[3 * i + 1]
   local number = string.match(KEYS[i], ':(%d+)$')
   if i > AT_ONCE then
-    stored, numbers = unpack(redis.call('HMGET', KEYS[1], 's' .. number, 't' .. number))
+    stored, packed, numbers =
+      unpack(redis.call('HMGET', KEYS[1], 's' .. number, 'r' .. number, 't' .. number))
   end
-  local b = { key = KEYS[i], number = number, column = '', numbers = numbers or '', runs = {}, rows = {} }
+  local b = { key = KEYS[i], number = number, column = '', numbers = numbers or '', runs = {}, rows = {},
+    packed = packed or '', stored_runs = packed or '' }
   buckets[i] = b
   if not stored then return b end
-  local at
-  b.column, at = struct.unpack('>Bc0', stored)
-  while at <= #stored do
-    local run, id = {}, nil
-    id, run.entry, run.rows, run.offsets, run.gone, run.width, at =
-      struct.unpack('>BBc0Bc0Bc0BB', stored, at)
-    run.ids = string.sub(stored, at, at + #run.rows * run.width - 1)
-    at = at + #run.ids
+  local at, behind = 1, nil
+  while at <= #b.packed do
+    local run, id = { gone = 0, from = packed }, nil
+    id, run.entry, run.rows, run.offsets, run.width, run.at = struct.unpack('>BBc0Bc0Bc0B', packed, at)
+    at = run.at + #run.rows * run.width
     b.runs[id] = run
+  end
+  b.column, behind = struct.unpack('>Bc0', stored)
+  for at = behind, #stored, 2 do
+    local id, gone = string.byte(stored, at, at + 1)
+    if id == ELSEWHERE then b.has_end = true else b.runs[id].gone = gone end
   end
   return b
 end
 
--- What is stored of a bucket's column and runs.
-local function pack_columns(b)
+local function ids_of(run)
+  return string.sub(run.from, run.at, run.at + #run.rows * run.width - 1)
+end
+
+-- What is stored of a bucket's column, and of its runs.
+local function pack_column(b)
+  local out = string.char(#b.column) .. b.column .. (b.has_end and '\0\1' or '')
+  for id, run in pairs(b.runs) do
+    if run.gone > 0 then out = out .. string.char(id, run.gone) end
+  end
+  return out
+end
+
+local function pack_runs(b)
   if not b.packed then
-    local out = { string.char(#b.column), b.column }
+    local out = {}
     for id, run in pairs(b.runs) do
-      out[#out + 1] = struct.pack('>BBc0Bc0Bc0BB', id, #run.entry, run.entry, #run.rows, run.rows,
-        #run.offsets, run.offsets, run.gone, run.width)
-      out[#out + 1] = run.ids
+      out[#out + 1] = struct.pack('>BBc0Bc0Bc0B', id, #run.entry, run.entry, #run.rows, run.rows,
+        #run.offsets, run.offsets, run.width)
+      out[#out + 1] = ids_of(run)
     end
     b.packed = table.concat(out)
   end
@@ -51,12 +67,20 @@ local function mark(b, rows, id)
   local column, first, last = b.column, string.byte(rows, 1), string.byte(rows, -1)
   if last - first + 1 == #rows then
     column = string.sub(column, 1, first) .. string.rep(string.char(id), #rows) .. string.sub(column, last + 2)
+  elseif #rows <= 8 then
+    local out, start = {}, 1
+    for p = 1, #rows do
+      local row = string.byte(rows, p)
+      out[2 * p - 1], out[2 * p] = string.sub(column, start, row), string.char(id)
+      start = row + 2
+    end
+    column = table.concat(out) .. string.sub(column, start)
   else
     local bytes = { string.byte(column, 1, -1) }
     for p = 1, #rows do bytes[string.byte(rows, p) + 1] = id end
     column = string.char(unpack(bytes))
   end
-  b.column, b.changed, b.packed = column, true, nil
+  b.column, b.changed = column, true
 end
 
 -- The run of all of `rows`, if it is one run and worth to be treated as one.
@@ -85,7 +109,7 @@ end
 local function standing(run, row)
   local p = string.find(run.rows, string.char(row), 1, true)
   local offset = run.offsets == '' and p - 1 or string.byte(run.offsets, p)
-  return offset, string.sub(run.ids, (p - 1) * run.width + 1, p * run.width)
+  return offset, string.sub(run.from, run.at + (p - 1) * run.width, run.at + p * run.width - 1)
 end
 
 -- The run of those of its rows that are in `rows`.
@@ -97,7 +121,7 @@ local function part_of(run, rows)
     offsets[p], ids[p] = string.char(offset), id
   end
   return { entry = run.entry, rows = rows, offsets = table.concat(offsets), gone = 0, width = run.width,
-    ids = table.concat(ids) }
+    from = table.concat(ids), at = 1 }
 end
 
 -- So many rows left a run. It keeps their places until they are most of it.
@@ -105,15 +129,16 @@ local function leave(b, id, n)
   local run = b.runs[id]
   if not run then return end
   run.gone = run.gone + n
+  b.changed = true
   if run.gone == #run.rows then
-    b.runs[id] = nil
+    b.runs[id], b.packed = nil, nil
   elseif 2 * run.gone > #run.rows then
     local left = {}
     for p = 1, #run.rows do
       local row = string.byte(run.rows, p)
       if string.byte(b.column, row + 1) == id then left[#left + 1] = row end
     end
-    b.runs[id] = part_of(run, string.char(unpack(left)))
+    b.runs[id], b.packed = part_of(run, string.char(unpack(left))), nil
   end
 end
 
@@ -129,10 +154,10 @@ local function together(b, rows, id, width, ids, step)
   weight = 1
   if not row.dirty then return letter, tell end
   local is_whole = run.rows == rows
-  local new = { rows = rows, offsets = '', gone = 0, width = width, ids = ids }
+  local new = { rows = rows, offsets = '', gone = 0, width = width, from = ids, at = 1 }
   if row.id ~= 'said' or seq == seq_before then
     local part = id == ENTERED and NOBODY or part_of(run, rows)
-    if row.id ~= 'said' then new.width, new.ids = part.width, part.ids end
+    if row.id ~= 'said' then new.width, new.from, new.at = part.width, part.from, part.at end
     if seq == seq_before then new.offsets = part.offsets end
   end
   row.id = ''
@@ -153,9 +178,7 @@ end
 -- A row out of its run.
 local function lone(b, field, id)
   local run = b.runs[id] or NOBODY
-  run.row = run.row or read(run.entry)
-  local row = {}
-  for name, value in pairs(run.row) do row[name] = value end
+  local row = read(run.entry)
   if id ~= ENTERED then
     local offset
     offset, row.id = standing(run, field)
@@ -223,7 +246,8 @@ local function each(b, rows, width, ids, step, alone)
   local letter, tell = together(b, rows, id, width, ids, step)
   answers[#answers + 1] = '=' .. letter
   if tell then
-    answers[#answers + 1] = pack_columns(b)
+    answers[#answers + 1] = pack_column(b)
+    answers[#answers + 1] = pack_runs(b)
     answers[#answers + 1] = b.numbers
   end
 end
@@ -243,17 +267,22 @@ local function finish()
     end
     if #changes > 0 then
       local new = redis.call('HSET', b.key, unpack(changes))
-      if 2 * new == #changes and redis.call('HLEN', b.key) == new then
+      if not b.has_end and 2 * new == #changes and redis.call('HLEN', b.key) == new then
         local millis = redis.call('PTTL', KEYS[1])
         if millis > 0 then redis.call('PEXPIRE', b.key, string.format('%.0f', millis)) end
       end
+      b.has_end = true
     end
     if b.changed then
       if b.column == string.rep('\0', #b.column) then
-        redis.call('HDEL', KEYS[1], 's' .. b.number, 't' .. b.number)
+        redis.call('HDEL', KEYS[1], 's' .. b.number, 'r' .. b.number, 't' .. b.number)
       else
         set[#set + 1] = 's' .. b.number
-        set[#set + 1] = pack_columns(b)
+        set[#set + 1] = pack_column(b)
+        if pack_runs(b) ~= b.stored_runs then
+          set[#set + 1] = 'r' .. b.number
+          set[#set + 1] = pack_runs(b)
+        end
       end
     end
   end

@@ -23,7 +23,7 @@ local function merge_part(row, said, id)
 end
 
 local function step(row, said, id)
-  if (row.state == QUEUED and row.attempt == 0) or RANK[row.state] == NEVER_HANDED_OVER then
+  if (row.state == QUEUED and row.attempt == 0) or rank(row.state) == NEVER_HANDED_OVER then
     return 'N', true
   end
   local known, moved = row.id, nil

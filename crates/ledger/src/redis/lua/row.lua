@@ -2,10 +2,10 @@
 -- once more. KEYS[1] is the batch, KEYS[2..] are buckets of 100 rows.
 
 local QUEUED, SENDING, IN_DOUBT, SENT, DELIVERED, CANCELLED = 0, 1, 2, 4, 9, 18
-local RANK = {
-  [0] = 0, [1] = 1, [2] = 2, [3] = 3, [4] = 4, [5] = 5, [6] = 6, [7] = 7, [8] = 7, [9] = 8,
-  [16] = 9, [17] = 9, [18] = 9, [19] = 9,
-}
+-- The rank of each state, by its code. No table: this is run with every call.
+local function rank(state)
+  return string.byte('\0\1\2\3\4\5\6\7\7\8\0\0\0\0\0\0\9\9\9\9', state + 1)
+end
 local NEVER_HANDED_OVER = 9
 
 -- Buckets whose columns are read together with the batch; those of a larger call one by one.
@@ -13,8 +13,8 @@ local AT_ONCE = 500
 
 local names = { 'created', 'connections', 'seq', 'cancelled' }
 for i = 2, math.min(#KEYS, AT_ONCE) do
-  local number = string.match(KEYS[i], ':(%d+)$')
-  names[2 * i + 1], names[2 * i + 2] = 's' .. number, 't' .. number
+  local number, at = string.match(KEYS[i], ':(%d+)$'), 3 * i
+  names[at - 1], names[at], names[at + 1] = 's' .. number, 'r' .. number, 't' .. number
 end
 local head = redis.call('HMGET', KEYS[1], unpack(names))
 if not head[1] then return {} end
@@ -74,7 +74,7 @@ end
 
 -- The join of the lattice: moves up or stays, and keeps the first provider id it hears of.
 local function join(row, state, code, id, now)
-  local from, to = RANK[row.state], RANK[state]
+  local from, to = rank(row.state), rank(state)
   if from == NEVER_HANDED_OVER then return false end
   if row.id == '' and id ~= '' then
     row.id = id
@@ -90,7 +90,7 @@ end
 
 -- Whether a state says more than that a request may leave.
 local function says_something(state)
-  return RANK[state] > RANK[SENDING] and RANK[state] < NEVER_HANDED_OVER
+  return rank(state) > rank(SENDING) and rank(state) < NEVER_HANDED_OVER
 end
 
 -- Delivered, if the last part is; whether the row moved.

@@ -21,7 +21,7 @@ local function settle(row, outcome, code, id)
     move(row, outcome, code, now)
     return true
   end
-  if RANK[outcome] == NEVER_HANDED_OVER then
+  if rank(outcome) == NEVER_HANDED_OVER then
     -- That no request left is known to the owner only, and only against a mere doubt.
     local better_known = is_owner and row.state == IN_DOUBT
     if better_known then move(row, outcome, code, now) end

@@ -7,6 +7,8 @@ mod gauges;
 mod hand;
 mod limit;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,

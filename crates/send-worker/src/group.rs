@@ -59,7 +59,7 @@ pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
     pub(crate) open: Arc<Open>,
     /// The connection's limits: they hear what the provider answers.
-    pub(crate) limits: ConnectionLimits,
+    pub(crate) limits: Arc<ConnectionLimits>,
     pub(crate) rows: Vec<ChunkRow>,
 }
 

@@ -156,7 +156,9 @@ async fn eight_restless_workers_keep_every_second_and_use_nearly_all_of_it() {
             "{figures:?}"
         );
         if per_second >= 100.0 {
-            assert!(figures.used >= 0.97, "{figures:?}");
+            // With a dead worker a lease is lost: a quarter of a second at 100/s, and less above.
+            let least = if per_second > 100.0 { 0.97 } else { 0.94 };
+            assert!(figures.used >= least, "{figures:?}");
             assert!(figures.leases_each <= 0.05, "{figures:?}");
         }
     }

@@ -68,7 +68,7 @@ pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
     pub(crate) open: Arc<Open>,
     /// The connection's limits: they hear what the provider answers.
-    pub(crate) limits: ConnectionLimits,
+    pub(crate) limits: Arc<ConnectionLimits>,
     pub(crate) rows: Vec<ChunkRow>,
     /// Lets them leave as their tokens come.
     pub(crate) gate: Gate,

@@ -18,7 +18,7 @@ const PORTION: Duration = Duration::from_millis(5);
 const LOOK: Duration = Duration::from_millis(5);
 
 pub(crate) struct Pacing {
-    limits: ConnectionLimits,
+    limits: Arc<ConnectionLimits>,
     /// Where the last portion came from, by limit.
     taken: Vec<Taken>,
     heard: Arc<Notify>,
@@ -34,7 +34,7 @@ impl Pacing {
     }
 
     /// For those who hear what the provider answers.
-    pub(crate) fn limits(&self) -> &ConnectionLimits {
+    pub(crate) fn limits(&self) -> &Arc<ConnectionLimits> {
         &self.limits
     }
 

@@ -7,6 +7,8 @@ mod gauges;
 mod hand;
 mod limit;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
@@ -57,7 +59,6 @@ pub(crate) struct LimitMetrics {
 }
 
 /// The limits that a message of one connection has to pass.
-#[derive(Clone)]
 pub(crate) struct ConnectionLimits {
     limits: Arc<Limits>,
     provider: String,
@@ -91,7 +92,7 @@ impl Limits {
     }
 
     /// The limits of a connection, shared with all who spend them.
-    pub(crate) fn of(self: &Arc<Self>, connection: &Connection) -> ConnectionLimits {
+    pub(crate) fn of(self: &Arc<Self>, connection: &Connection) -> Arc<ConnectionLimits> {
         let owner = &connection.organization_id;
         let rate = connection.segments_per_second;
         let own = self.limit(
@@ -110,11 +111,11 @@ impl Limits {
             let scope = LimitScope::provider(&connection.provider);
             self.limit(scope, *rate, Some(connection.provider.clone()))
         });
-        ConnectionLimits {
+        Arc::new(ConnectionLimits {
             limits: self.clone(),
             provider: connection.provider.clone(),
             all: [Some(own), sender, fleet].into_iter().flatten().collect(),
-        }
+        })
     }
 
     fn limit(&self, scope: LimitScope, per_second: f64, label: Option<String>) -> Arc<Limit> {
@@ -234,7 +235,7 @@ impl ConnectionLimits {
 
     /// Notes what the provider answered: how often it said "too fast", of how many answers, and the
     /// longest wait that it asked for. The fleet is told within some 30 ms.
-    pub(crate) fn answered(&self, throttled: u32, answers: u32, hold: Option<Duration>) {
+    pub(crate) fn answered(self: &Arc<Self>, throttled: u32, answers: u32, hold: Option<Duration>) {
         let now = Instant::now();
         let own = self.own();
         let mut state = own.state();

@@ -383,3 +383,6 @@ impl Turns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,16 @@ use tokio::runtime::Runtime;
 
 const RECIPIENTS: usize = 10_000;
 
+/// Area codes: in each of them 555-0100 to 555-0199 are kept for fiction.
+const AREAS: [u16; 100] = [
+    201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 220, 223,
+    224, 225, 228, 229, 231, 234, 239, 240, 248, 251, 252, 253, 254, 256, 260, 262, 267, 269, 270,
+    272, 276, 281, 301, 302, 303, 304, 305, 307, 308, 309, 310, 312, 313, 314, 315, 316, 317, 318,
+    319, 320, 321, 323, 325, 330, 331, 334, 336, 337, 339, 346, 347, 351, 352, 360, 361, 364, 380,
+    385, 386, 401, 402, 404, 405, 406, 407, 408, 409, 410, 412, 413, 414, 415, 417, 419, 423, 424,
+    425, 430, 432, 434, 435,
+];
+
 fn main() {
     message::number::load_plans();
     divan::main();
@@ -36,7 +46,8 @@ fn batch(name: &str) -> Vec<u8> {
             let fields: Fields = [("first_name", "Zoé"), ("survey_link", &link)]
                 .into_iter()
                 .collect();
-            json!({"to": format!("+3363998{row:04}"), "fields": fields})
+            let to = format!("+1{}55501{:02}", AREAS[row / 100], row % 100);
+            json!({"to": to, "fields": fields})
         })
         .collect();
     let batch = json!({

@@ -35,6 +35,16 @@ const KEY: &str = "load=a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=";
 const TEXT: &str = "Hi {{first_name}}, how was your visit? Your answers help us: {{survey_link}} \
     Reply STOP to end these messages.";
 
+/// Area codes: in each of them 555-0100 to 555-0199 are kept for fiction.
+const AREAS: [u16; 100] = [
+    201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 220, 223,
+    224, 225, 228, 229, 231, 234, 239, 240, 248, 251, 252, 253, 254, 256, 260, 262, 267, 269, 270,
+    272, 276, 281, 301, 302, 303, 304, 305, 307, 308, 309, 310, 312, 313, 314, 315, 316, 317, 318,
+    319, 320, 321, 323, 325, 330, 331, 334, 336, 337, 339, 346, 347, 351, 352, 360, 361, 364, 380,
+    385, 386, 401, 402, 404, 405, 406, 407, 408, 409, 410, 412, 413, 414, 415, 417, 419, 423, 424,
+    425, 430, 432, 434, 435,
+];
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = env::args().skip(1);
@@ -165,8 +175,7 @@ async fn hand_over(
 ) -> anyhow::Result<()> {
     let rows: Vec<_> = (0..recipients)
         .map(|row| {
-            // The mobile numbers that France keeps for fiction: 10,000, the recipients of a batch.
-            let to = format!("+3363998{:04}", row % 10_000);
+            let to = format!("+1{}55501{:02}", AREAS[row / 100 % 100], row % 100);
             let link = format!("https://s.example.org/{number:x}-{row:x}");
             let fields: Fields = [("first_name", "Zoé"), ("survey_link", &link)]
                 .into_iter()

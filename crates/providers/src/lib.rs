@@ -17,6 +17,7 @@ mod capabilities;
 mod checks;
 mod json;
 mod jwt;
+mod lenient;
 mod look_up;
 mod outcome;
 mod parameters;

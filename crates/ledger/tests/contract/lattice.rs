@@ -255,7 +255,10 @@ fn any_chunk_step(world: &World, batch: BatchKey, now: u64, random: &mut fastran
             let (with_id, in_parts) = (random.bool(), random.u32(..6) == 0);
             let code = CODES[random.usize(..2)];
             let report = |row| RowReport {
-                provider_message_id: with_id.then(|| provider_id(row)).unwrap_or_default(),
+                provider_message_id: match with_id {
+                    true => provider_id(row),
+                    false => String::new(),
+                },
                 part: in_parts.then(|| any_part(random)),
                 ..report(row, state, code)
             };

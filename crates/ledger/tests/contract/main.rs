@@ -74,6 +74,8 @@ contract! {
     settles::a_receipt_for_a_row_that_was_never_sent_changes_nothing,
     settles::a_receipt_between_attempts_counts,
     settles::two_reports_in_one_call_apply_in_order,
+    settles::rows_that_go_their_own_way_keep_what_they_shared,
+    settles::a_chunk_in_any_order_is_numbered_by_its_rows,
     lattice::any_order_of_receipts_ends_the_same,
     parts::a_message_is_delivered_when_its_last_part_is,
     parts::a_failed_part_decides_and_another_parts_success_does_not_change_it,

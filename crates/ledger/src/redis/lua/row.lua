@@ -8,8 +8,9 @@ local function rank(state)
 end
 local NEVER_HANDED_OVER = 9
 
--- Buckets whose columns are read together with the batch; those of a larger call one by one.
-local AT_ONCE = 500
+-- Buckets whose columns are read together with the batch: as many as fit the 16 KB that the server answers a
+-- script in one piece. Those of a larger call are read one by one.
+local AT_ONCE = 6
 
 local names = { 'created', 'connections', 'seq', 'cancelled' }
 for i = 2, math.min(#KEYS, AT_ONCE) do

@@ -10,7 +10,7 @@ use std::{
 use bus::{Consumer, SendQueue, Topic};
 use futures_util::{FutureExt, StreamExt, stream};
 use ledger::{DistributionState, LedgerError, QueueEntry, QueueList};
-use message::{ConnectionId, MessageState};
+use message::{ConnectionId, MessageState, Timestamp};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -163,6 +163,11 @@ impl Roster {
                 continue;
             }
             let id = entry.connection_id.clone();
+            // Each batch renews its queue's lease, which is the ledger's concern: no lane changes.
+            let entry = QueueEntry {
+                expires_at: Timestamp::from_millis(0),
+                ..entry
+            };
             let served = self.connections.entry(id.clone()).or_default();
             if served.queues.get(&entry.name) != Some(&entry) {
                 self.owners.insert(entry.name.clone(), id.clone());

@@ -168,9 +168,11 @@ impl Intake {
         entry: &QueueEntry,
         chunks: &[Outgoing],
     ) -> Result<bool, Halt> {
-        let declare = || {
+        let declare = async || {
+            let _turn = self.declaring.turn(queue.clone()).await;
             self.patience
                 .until("declare queue", || self.bus.declare_send_queue(queue))
+                .await
         };
         let declared: Declared = declare().await?;
         self.patience

@@ -5,9 +5,9 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use bus::{Bus, BusError, Consumer, Delivery, Outgoing, queue};
+use bus::{Bus, BusError, Consumer, Delivery, Outgoing, SendQueue, queue};
 use ledger::Ledger;
-use message::Timestamp;
+use message::{BatchKey, Timestamp};
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -36,7 +36,10 @@ pub(crate) struct Intake {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) metrics: IntakeMetrics,
     pub(crate) patience: Patience,
-    pub(crate) in_hand: InHand,
+    pub(crate) in_hand: InHand<BatchKey>,
+    /// Queues that are being declared: a broker that makes one answers badly to whoever asks it
+    /// for the same meanwhile.
+    pub(crate) declaring: InHand<SendQueue>,
     /// Batches being read, checked and written; the others only wait and hold their bytes.
     pub(crate) at_work: Turns,
     /// What each organisation has in hand of what schedulers handed over.
@@ -75,6 +78,7 @@ impl BatchIntake {
             at_work: Turns::new(usize::from(self.settings.batches_at_work.get())),
             shares: Shares::new(usize::from(self.settings.batches_per_organization.get())),
             in_hand: InHand::default(),
+            declaring: InHand::default(),
             settings: self.settings,
             bus: self.bus,
             ledger: self.ledger,

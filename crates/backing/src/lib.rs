@@ -9,6 +9,7 @@
 
 mod dead_letter;
 mod fingerprint;
+mod status_events;
 
 pub mod callbacks;
 pub mod news;

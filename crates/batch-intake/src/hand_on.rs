@@ -15,6 +15,7 @@ use crate::{
     reading::{Head, Names},
     refusals::events,
     service::{Intake, now},
+    turns::Party,
 };
 
 /// Rows in one call to the ledger.
@@ -29,10 +30,10 @@ impl Intake {
     /// unpublished batch, and its delivery comes back.
     pub(crate) async fn hand_on(
         &self,
+        party: &Party,
         names: &Names,
         head: &Head,
-        record: BatchRecord,
-        connection: &Connection,
+        (record, connection): (BatchRecord, Connection),
         checked: Checked,
         outcome: Outcome,
     ) -> Result<Outcome, Halt> {
@@ -42,7 +43,7 @@ impl Intake {
             refusals,
         } = checked;
         let (accepted, refused, recipients) = (good.len(), refusals.len(), entries.len());
-        let working = self.permit().await;
+        let working = self.turn(party).await;
         self.write_rows(record.key, &entries).await?;
         drop(entries);
         let source = record.key.to_string();

@@ -27,8 +27,10 @@ pub(crate) struct Limits {
 /// Which queue a batch came from, and so which of the two shapes it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// A scheduler's [`Batch`].
+    /// A scheduler's [`Batch`](message::Batch).
     Schedulers,
+    /// The same, laid aside in this one of the queues for that.
+    Waiting(usize),
     /// The fleet's own [`InternalBatch`].
     Internal,
 }
@@ -126,7 +128,7 @@ pub(crate) fn read(body: &[u8], lane: Lane, limits: Limits, now: Timestamp) -> D
         return draft;
     };
     match lane {
-        Lane::Schedulers => {
+        Lane::Schedulers | Lane::Waiting(_) => {
             draft.head = draft.fill(Members::new(text, object), None, limits, now);
         }
         Lane::Internal => {

@@ -21,14 +21,18 @@ use serde::{Deserialize, Serialize};
 
 pub use books::{Books, Counts};
 pub use embedded::EmbeddedLedger;
+pub use limit::{Lease, LeaseRequest, LimitScope, LimitState, Slice, ThrottleReport};
 pub use redis::{RedisLedger, RedisSettings};
 pub use sealing::{InvalidSealingKey, Sealer};
 
 mod books;
+mod columns;
 pub mod embedded;
 mod entry;
 mod gcra;
 mod id_index;
+mod order;
+mod limit;
 mod parts;
 mod provider_id;
 pub mod redis;
@@ -78,11 +82,24 @@ pub trait Ledger: Send + Sync + 'static {
     /// from which sender. The answers are in the order of the rows.
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError>;
 
-    /// Takes up to `want` segments' worth of tokens out of a limit's cell. The clock is the store's.
-    async fn lease(&self, lease: &LeaseRequest) -> Result<Lease, LedgerError>;
+    /// Takes the next tokens of limits, in one round trip. The clock is the store's. The answers are
+    /// in the order of the requests.
+    async fn lease(&self, asked: &[LeaseRequest]) -> Result<Vec<Lease>, LedgerError>;
 
-    /// Nobody gets tokens of this limit for a while: the provider said 429.
-    async fn hold_back(&self, scope: &str, for_millis: u64) -> Result<(), LedgerError>;
+    /// Narrows a limit for the whole fleet by what its provider answered, and holds it for as long
+    /// as the provider said. It recovers by itself.
+    async fn throttled(&self, report: &ThrottleReport) -> Result<LimitState, LedgerError>;
+
+    /// How a limit stands; `per_second` is its rate where no operator set another.
+    async fn limit(&self, scope: &LimitScope, per_second: f64) -> Result<LimitState, LedgerError>;
+
+    /// Sets a limit's rate instead of the one that those who ask come with, or ends that. It holds
+    /// from the next lease on, without a burst: what is due stays due.
+    async fn set_limit(
+        &self,
+        scope: &LimitScope,
+        per_second: Option<f64>,
+    ) -> Result<(), LedgerError>;
 
     // --- The way back: used by receipt-ingest and reply-router ---
 
@@ -416,6 +433,9 @@ pub struct SettleRequest {
     pub connection_id: ConnectionId,
     /// The owner of the connection and the sender the rows were sent from, for matching replies.
     pub sender: (OrganizationId, String),
+    /// Whether [`Ledger::by_provider_id`] shall find the messages: not needed where every receipt
+    /// carries their reference.
+    pub index_ids: bool,
     /// The rows.
     pub rows: Vec<SettleRow>,
 }
@@ -562,28 +582,6 @@ impl std::fmt::Debug for Joined {
             Self::Late => "Late",
         })
     }
-}
-
-/// Asks for tokens of a limit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LeaseRequest {
-    /// The limit's name: `connection:<id>`.
-    pub scope: String,
-    /// Segments per second.
-    pub per_second: f64,
-    /// Segments that may go at once after a pause.
-    pub burst: f64,
-    /// Segments wanted at most.
-    pub want: u32,
-}
-
-/// Tokens of a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    /// Segments granted, possibly none.
-    pub granted: u32,
-    /// If nothing was granted: when asking again makes sense.
-    pub retry_after_millis: u64,
 }
 
 /// The message that a reply from a number most likely answers.

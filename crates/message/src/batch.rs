@@ -1,10 +1,8 @@
 //! What a scheduler hands over, and how a refusal is said.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, DistributionId, OrganizationId, Timestamp, Weight};
+use crate::{BatchId, DistributionId, Fields, OrganizationId, Timestamp, Weight};
 
 /// Recipients a batch may have.
 pub const RECIPIENTS_MAX: usize = 10_000;
@@ -52,8 +50,8 @@ pub struct Recipient {
     /// The number, normalised by intake.
     pub to: String,
     /// Values of the placeholders.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub fields: Fields,
 }
 
 /// What a mailing is for.

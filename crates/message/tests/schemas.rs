@@ -1,8 +1,6 @@
 //! The published schemas against the vocabulary: what we write fits them, what they forbid we
 //! refuse, and no name of ours is missing in them.
 
-use std::collections::BTreeMap;
-
 use message::{
     Batch, BatchId, BatchKey, ConnectionId, DistributionId, DoubtPolicy, MessageState, Method,
     Msisdn, OrganizationId, Recipient, Reference, Refusal, Rule, Timestamp, Weight,
@@ -221,7 +219,7 @@ fn every_batch_that_we_read_fits_its_schema() {
                     text: "Hi {{first_name}}".into(),
                     recipients: vec![Recipient {
                         to: number().e164(),
-                        fields: BTreeMap::from([("first_name".to_owned(), "Ana".to_owned())]),
+                        fields: [("first_name", "Ana")].into_iter().collect(),
                     }],
                     expires_at: Some(AT),
                     on_doubt,

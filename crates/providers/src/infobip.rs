@@ -62,6 +62,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     segments_per_second: 400.0,
     // The page: start with 4 to 8 for one account.
     requests_in_flight: 8,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],

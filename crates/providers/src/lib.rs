@@ -17,12 +17,14 @@ mod capabilities;
 mod checks;
 mod json;
 mod jwt;
+mod lenient;
 mod look_up;
 mod outcome;
 mod parameters;
 mod prepared;
 mod provider;
 mod retry_after;
+mod sender_limit;
 mod signature;
 mod token;
 
@@ -39,6 +41,7 @@ pub use outcome::{
 pub use prepared::Prepared;
 pub use provider::{MtMessage, Provider, Submission, SubmitMode, check_message};
 pub use retry_after::date_if_missing;
+pub use sender_limit::{SenderClass, SenderLimit};
 pub use token::{AccessToken, AccessTokens};
 
 /// Every provider the fleet knows.

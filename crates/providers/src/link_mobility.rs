@@ -57,6 +57,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     segments_per_second: 100.0,
     // The page: start with 4 parallel batch requests.
     requests_in_flight: 4,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],

@@ -61,6 +61,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     segments_per_second: 50.0,
     // The page: start with 32.
     requests_in_flight: 32,
+    sender_limits: &[],
     callback_methods: &["GET", "POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
     // The product's help page tells MessageBird's customers Twilio's path.

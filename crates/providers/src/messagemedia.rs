@@ -62,6 +62,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     segments_per_second: 100.0,
     // The page: start with 10 for an account.
     requests_in_flight: 10,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],

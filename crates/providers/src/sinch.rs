@@ -59,6 +59,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     segments_per_second: 20.0,
     // Ours: the page names no figure.
     requests_in_flight: 20,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],

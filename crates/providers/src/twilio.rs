@@ -17,8 +17,8 @@ use serde::Deserialize;
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
     Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Prepared, Provider, Reading,
-    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitClass, SubmitMode,
-    SubmitOutcome, Unsendable, Verified, basic, callback_path,
+    RefusedCallback, RejectReason, SenderClass, SenderLimit, StatusLookUp, Submission, SubmitClass,
+    SubmitMode, SubmitOutcome, Unsendable, Verified, basic, callback_path,
     prepared::{Envelope, Put},
     retry_after::retry_after,
 };
@@ -63,6 +63,21 @@ static CAPABILITIES: Capabilities = Capabilities {
     segments_per_second: 10.0,
     // The page: start at 20 for a connection.
     requests_in_flight: 20,
+    // Section 5. A messaging service sends as fast as its pool, which only the account knows.
+    sender_limits: &[
+        SenderLimit {
+            class: SenderClass::NorthAmericanNumber,
+            segments_per_second: 1.0,
+        },
+        SenderLimit {
+            class: SenderClass::TollFreeNumber,
+            segments_per_second: 3.0,
+        },
+        SenderLimit {
+            class: SenderClass::ShortCode,
+            segments_per_second: 100.0,
+        },
+    ],
     callback_methods: &["POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
     callback_slugs: &[SLUG],

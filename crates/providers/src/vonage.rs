@@ -58,6 +58,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     segments_per_second: 30.0,
     // Ours: the page names no figure.
     requests_in_flight: 20,
+    sender_limits: &[],
     callback_methods: &["GET", "POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
     callback_slugs: &[SLUG],

@@ -16,7 +16,7 @@ use message::{
     chunk::ChunkRow,
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
-use providers::{OptOutScope, RejectReason, SubmitClass};
+use providers::{Echo, OptOutScope, RejectReason, SubmitClass};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::Instant,
@@ -25,7 +25,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Shared,
+    gate::Gate,
     in_flight::Slots,
+    lane::segments,
+    limits::ConnectionLimits,
     patience::{until_done, until_ok},
     policy::{self, Then, Verdict},
     request::{Answered, Fate, Request},
@@ -64,9 +67,11 @@ struct Rows {
 pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
     pub(crate) open: Arc<Open>,
-    /// The name of the connection's limit.
-    pub(crate) scope: String,
+    /// The connection's limits: they hear what the provider answers.
+    pub(crate) limits: Arc<ConnectionLimits>,
     pub(crate) rows: Vec<ChunkRow>,
+    /// Lets them leave as their tokens come.
+    pub(crate) gate: Gate,
     /// When the lane hands back what it still holds.
     pub(crate) hold_until: Instant,
     /// The group's share of the delivery.
@@ -82,6 +87,9 @@ impl Group {
     /// claimed. `places` has one for each request.
     pub(crate) async fn run(mut self, places: OwnedSemaphorePermit, stop: CancellationToken) {
         let mut leftover = self.work(places, &stop).await;
+        // Nothing waits behind the gate any more, whatever became of the group.
+        self.gate.close();
+        self.gate.has_claims();
         let busy = std::mem::take(&mut leftover.busy);
         let Self {
             shared,
@@ -112,6 +120,7 @@ impl Group {
                 ..leftover
             };
         };
+        self.gate.has_claims();
         let rows = std::mem::take(&mut self.rows);
         let mut settles = Vec::new();
         let mut told = Vec::new();
@@ -233,9 +242,13 @@ impl Group {
                     doubtful,
                     stop,
                 };
-                let request = request.run(rest.by_ref().take(per_request).collect(), &self.slots);
+                let rows: Vec<ChunkRow> = rest.by_ref().take(per_request).collect();
                 requests.push(async move {
-                    let answered = request.await;
+                    let answered = if self.gate.pass(segments(&rows)).await {
+                        request.run(rows, &self.slots).await
+                    } else {
+                        rows.into_iter().map(|row| (row, Fate::NotLetGo)).collect()
+                    };
                     drop(place); // as soon as this request is through, whatever its neighbours do
                     answered
                 });
@@ -249,7 +262,7 @@ impl Group {
             tokio::select! {
                 answer = requests.next() => match answer {
                     Some(outcomes) => {
-                        self.heed(&outcomes);
+                        self.tell_limits(&outcomes);
                         if answered.is_empty() {
                             settle_at = Instant::now() + SETTLE_AFTER;
                         }
@@ -275,6 +288,7 @@ impl Group {
         let (settings, chunk) = (&self.shared.settings, &self.open.chunk);
         let mut settles = Vec::with_capacity(answered.len());
         let mut verdicts: Vec<(ChunkRow, Verdict)> = Vec::with_capacity(answered.len());
+        let mut account_refused = false;
         let mut extra = Vec::new();
         for (row, fate) in answered {
             let reference = self.reference(row.row);
@@ -283,6 +297,7 @@ impl Group {
             {
                 extra.extend(self.record_opt_out(&row, &outcome.code).await);
             }
+            account_refused |= matches!(&fate, Fate::Answered(outcome) if outcome.class == SubmitClass::AccountRefused);
             let verdict = policy::decide(
                 &fate,
                 reference,
@@ -290,11 +305,13 @@ impl Group {
                 settings.attempts_max.get(),
                 chunk.expires_at,
                 now(),
-                self.rest_after(&fate)
-                    .map_or(Duration::ZERO, |(rest, _)| rest),
+                self.rest_after(&fate),
             );
             settles.push(self.settle_answered(&row, &verdict, fate));
             verdicts.push((row, verdict));
+        }
+        if account_refused {
+            self.rest(settings.account_refused_rest).await;
         }
         let settled = self.settle(settles).await;
         for ((row, verdict), settled) in verdicts.into_iter().zip(&settled) {
@@ -363,6 +380,8 @@ impl Group {
             now: now(),
             sender: (connection.organization_id.clone(), connection.sender.key()),
             connection_id: connection.id.clone(),
+            // What we put into the URL of a receipt comes back with it; a field may be missing.
+            index_ids: self.open.provider.capabilities().reference_echo != Echo::CallbackUrl,
             rows,
         };
         let errors = &self.shared.metrics.ledger_errors;
@@ -412,46 +431,48 @@ impl Group {
         changed.then(|| news::opt_out(change, Some(distribution), None))
     }
 
-    /// How long the connection rests after such an answer, and why.
-    fn rest_after(&self, fate: &Fate) -> Option<(Duration, &'static str)> {
+    /// How long a row waits after such an answer. The limits hear of throttling too: this is only the
+    /// row's own wait.
+    fn rest_after(&self, fate: &Fate) -> Duration {
         let settings = &self.shared.settings;
         let Fate::Answered(outcome) = fate else {
-            return None;
+            return Duration::ZERO;
         };
         match outcome.class {
-            SubmitClass::Throttled { retry_after } => {
-                Some((retry_after.unwrap_or(settings.throttled_rest), "throttled"))
-            }
-            SubmitClass::AccountRefused => Some((settings.account_refused_rest, "account_refused")),
-            _ => None,
+            SubmitClass::Throttled { retry_after } => retry_after.unwrap_or(settings.throttled_rest),
+            SubmitClass::AccountRefused => settings.account_refused_rest,
+            _ => Duration::ZERO,
         }
     }
 
-    /// Makes the whole fleet rest on this connection if the provider wants that: at once, not when the
-    /// neighbours of the refused rows are answered too. Best effort: who misses it is told 429 too.
-    fn heed(&self, answered: &[Answered]) {
-        let rests = answered
-            .iter()
-            .filter_map(|(_, fate)| self.rest_after(fate));
-        let Some((rest, why)) = rests.max() else {
-            return;
-        };
-        self.slots.too_many();
-        let slug = self.open.provider.slug();
+    /// Makes the whole fleet rest on this connection, whose account its provider refused.
+    async fn rest(&self, rest: Duration) {
+        let (slug, why) = (self.open.provider.slug(), "account_refused");
         self.shared
             .metrics
             .held_back
             .with_label_values(&[slug, why])
             .inc();
-        tracing::warn!(connection = %self.open.connection.id, provider = slug, why, ?rest, in_flight_max = self.slots.limit(), "connection rests");
-        let (shared, scope) = (self.shared.clone(), self.scope.clone());
-        let millis = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-        tokio::spawn(async move {
-            if let Err(error) = shared.ledger.hold_back(&scope, millis).await {
-                shared.metrics.ledger_errors.inc();
-                tracing::warn!("hold back: {error}");
+        tracing::warn!(connection = %self.open.connection.id, provider = slug, why, ?rest, "connection rests");
+        self.limits.rest(rest).await;
+    }
+
+    /// How the provider finds our pace.
+    fn tell_limits(&self, answered: &[Answered]) {
+        let (mut throttled, mut hold) = (0, None);
+        for (_, fate) in answered {
+            if let Fate::Answered(outcome) = fate
+                && let SubmitClass::Throttled { retry_after } = outcome.class
+            {
+                throttled += 1;
+                hold = hold.max(retry_after);
             }
-        });
+        }
+        if throttled > 0 {
+            self.slots.too_many();
+        }
+        let answers = u32::try_from(answered.len()).unwrap_or(u32::MAX);
+        self.limits.answered(throttled, answers, hold);
     }
 
     fn reference(&self, row: u32) -> Reference {

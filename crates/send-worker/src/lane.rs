@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Shared,
+    gate::Gate,
     group::{Group, now},
     in_flight::Slots,
     pacing::Pacing,
@@ -25,6 +26,16 @@ use crate::{
 /// How long the lane waits for tokens before it looks up: for express, a stop, a new list.
 const LOOK_UP: Duration = Duration::from_millis(250);
 
+/// What is claimed together is due within this time: a connection that sends 1,000 a second has its
+/// claims in groups of 100.
+const AHEAD: Duration = Duration::from_millis(100);
+
+/// What of it could not be let go by then is released: its limit was narrowed.
+const LET_GO_WITHIN: Duration = Duration::from_millis(500);
+
+/// Places that every connection has.
+const PLACES_MIN: usize = 128;
+
 pub(crate) struct Lane {
     shared: Arc<Shared>,
     connection: Arc<Connection>,
@@ -33,8 +44,8 @@ pub(crate) struct Lane {
     pacing: Pacing,
     /// Bounds the requests that wait for an answer.
     slots: Slots,
-    /// Bounds the requests whose rows are claimed: twice as many, so that the next ones are claimed
-    /// while those before them are under way.
+    /// Bounds the requests whose rows are claimed: more than the slots, so that the next ones are
+    /// claimed while those before them are under way.
     places: Arc<Semaphore>,
     places_max: usize,
     /// Rows that a provider was too busy for come back here.
@@ -57,18 +68,13 @@ impl Lane {
         };
         let rate = connection.segments_per_second;
         let most = shared.settings.requests_in_flight_max.max(1);
-        let places_max = most * 2;
         let (to_returned, returned) = mpsc::unbounded_channel();
         let mut lane = Self {
             turns: Turns::new(shared.clone(), rate),
-            pacing: Pacing::new(
-                format!("connection:{id}"),
-                rate,
-                shared.metrics.leases.clone(),
-            ),
+            pacing: Pacing::new(&shared.limits, &connection),
             slots: Slots::new(requests_in_flight(&connection).min(most), most),
-            places: Arc::new(Semaphore::new(places_max)),
-            places_max,
+            places: Arc::new(Semaphore::new(0)),
+            places_max: 0,
             returned,
             to_returned,
             running: TaskTracker::new(),
@@ -235,8 +241,9 @@ impl Lane {
         }
     }
 
-    /// Launches as many rows of `run` as slots and tokens allow right now; none if no tokens came
-    /// within [`LOOK_UP`].
+    /// Launches as many rows of `run` as there are places for and are due soon; none if no tokens came
+    /// within [`LOOK_UP`]. The rows beyond those that may leave at once are claimed with them, and let
+    /// go as their tokens come: a round trip for each portion would cost more than the sending.
     async fn launch(&mut self, run: &mut Run, stop: &CancellationToken) {
         let per_request = run.open.messages_per_request();
         let wanted = run.waiting.len().div_ceil(per_request);
@@ -247,11 +254,7 @@ impl Lane {
         let candidates = &run.waiting[run.waiting.len() - room..];
         let least = segments(&candidates[room - 1..]);
         let until = (Instant::now() + LOOK_UP).min(run.hold_until);
-        let granted = match self
-            .pacing
-            .take(&self.shared.ledger, least, segments(candidates), until)
-            .await
-        {
+        let granted = match self.pacing.take(least, segments(candidates), until).await {
             Ok(granted) => granted,
             Err(error) => {
                 // No limit, no sending: it fails closed.
@@ -274,6 +277,14 @@ impl Lane {
         if rows.is_empty() {
             return;
         }
+        let free = granted - left;
+        let (ahead, mut owed) = (self.pacing.due_within(AHEAD), 0);
+        while let Some(row) = run.waiting.pop_if(|row| {
+            rows.len() < room && free + owed + u32::from(row.segments.max(1)) <= ahead
+        }) {
+            owed += u32::from(row.segments.max(1));
+            rows.push(row);
+        }
         // Places beyond what is launched go back at once.
         let used = rows.len().div_ceil(per_request);
         if let Some(spare) = places
@@ -283,10 +294,12 @@ impl Lane {
         {
             drop(places.split(spare));
         }
+        let gate = Gate::open_for(free);
         let group = Group {
             shared: self.shared.clone(),
+            gate: gate.clone(),
             open: run.open.clone(),
-            scope: self.pacing.scope().to_owned(),
+            limits: self.pacing.limits().clone(),
             rows,
             hold_until: run.hold_until,
             hold: run.hold.clone(),
@@ -294,16 +307,47 @@ impl Lane {
             lane: self.to_returned.clone(),
         };
         self.running.spawn(group.run(places, stop.clone()));
+        if owed > 0 {
+            self.let_go(&gate, owed, stop).await;
+            // What was not let go is released and comes back.
+            gate.close();
+        }
     }
 
-    /// A quarter of all places or what is wanted, whichever is less; then what else is free. Waiting
-    /// for single places would make groups of one row, each with a round trip of its own.
+    /// Lets go the rest of a group, as tokens for it come.
+    async fn let_go(&mut self, gate: &Gate, mut owed: u32, stop: &CancellationToken) {
+        // Tokens must not gather while the claim is under way, or they would all be spent at once.
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = gate.claimed() => {}
+        }
+        let until = Instant::now() + LET_GO_WITHIN;
+        while owed > 0 && !gate.is_closed() && !stop.is_cancelled() {
+            match self.pacing.take(1, owed, until).await {
+                Ok(0) => return,
+                Ok(granted) => {
+                    gate.let_go(granted);
+                    owed -= granted.min(owed);
+                }
+                Err(error) => {
+                    self.shared.metrics.ledger_errors.inc();
+                    tracing::warn!("lease: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Half of all places or what is wanted, whichever is less; then what else is free. Waiting for
+    /// single places would make groups of one row, each with a round trip of its own.
     async fn acquire(
-        &self,
+        &mut self,
         wanted: usize,
         stop: &CancellationToken,
     ) -> Option<OwnedSemaphorePermit> {
-        let least = wanted.min(self.places_max.div_ceil(4)).max(1);
+        self.follow_slots();
+        let least = wanted.min(self.places_max.div_ceil(2)).max(1);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mut places = tokio::select! {
             biased;
@@ -317,6 +361,18 @@ impl Lane {
             places.merge(extra);
         }
         Some(places)
+    }
+
+    /// As many places as the requests in flight call for now.
+    fn follow_slots(&mut self) {
+        let wanted = (self.slots.limit() * 2).max(PLACES_MIN);
+        if wanted > self.places_max {
+            self.places.add_permits(wanted - self.places_max);
+            self.places_max = wanted;
+        } else {
+            // Those that are taken go next time.
+            self.places_max -= self.places.forget_permits(self.places_max - wanted);
+        }
     }
 
     /// Looks, beside the lane, whether silent queues have nothing left to wait for.
@@ -351,7 +407,7 @@ fn requests_in_flight(connection: &Connection) -> usize {
 }
 
 /// What rows count in the limit and in the turns.
-fn segments(rows: &[ChunkRow]) -> u32 {
+pub(crate) fn segments(rows: &[ChunkRow]) -> u32 {
     rows.iter().map(|row| u32::from(row.segments.max(1))).sum()
 }
 

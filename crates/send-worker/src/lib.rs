@@ -5,13 +5,16 @@
 //! - [`lane`] takes [`turns`] between the queues of one connection, paces, and launches groups of rows;
 //! - [`group`] is the hot part: claim, send, settle, tell; [`request`] hands some rows of it over;
 //! - [`run`] follows one chunk from its delivery to its ack;
-//! - [`submit`] is the HTTP client, [`tokens`] what its requests carry, [`pacing`] the limit, [`policy`] what an outcome means.
+//! - [`submit`] is the HTTP client, [`tokens`] what its requests carry, [`policy`] what an outcome means;
+//! - [`pacing`] is what a lane asks before it launches, [`limits`] what this process spends of each limit.
 
 mod codes;
 mod connections;
+mod gate;
 mod group;
 mod in_flight;
 mod lane;
+mod limits;
 mod metrics;
 mod order;
 mod pacing;
@@ -56,6 +59,7 @@ struct Shared {
     tokens: tokens::Tokens,
     connections: connections::Connections,
     shard: Shard,
+    limits: Arc<limits::Limits>,
 }
 
 impl SendWorker {
@@ -63,7 +67,7 @@ impl SendWorker {
     /// is the part of the connections that it serves.
     ///
     /// # Errors
-    /// If the HTTP client can not be set up.
+    /// If the HTTP client can not be set up, or a provider's limit can not be read.
     pub fn new(
         settings: Settings,
         shard: Shard,
@@ -73,6 +77,9 @@ impl SendWorker {
         metrics: SendMetrics,
     ) -> anyhow::Result<Self> {
         let submit = submit::Submitter::new(&settings)?;
+        let of_providers = settings.provider_limits()?;
+        let limits =
+            limits::Limits::new(ledger.clone(), bus.clone(), metrics.limits(), of_providers);
         let connections =
             connections::Connections::new(ledger.clone(), settings.connection_cache_for);
         Ok(Self {
@@ -86,6 +93,7 @@ impl SendWorker {
                 tokens: tokens::Tokens::default(),
                 connections,
                 shard,
+                limits,
             }),
         })
     }
@@ -96,6 +104,9 @@ impl SendWorker {
     /// # Errors
     /// If the bus is closed under it.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        roster::Roster::new(self.shared).run(stop).await
+        let listening = tokio::spawn(self.shared.limits.clone().listen(stop.clone()));
+        let ended = roster::Roster::new(self.shared).run(stop).await;
+        listening.abort();
+        ended
     }
 }

@@ -54,6 +54,10 @@ pub(crate) fn decide(
         Fate::OptedOut => {
             return verdict(state(MessageState::Suppressed), OPTED_OUT, Then::Done);
         }
+        Fate::NotLetGo => {
+            let then = Then::ComeBackAfter(Duration::ZERO);
+            return verdict(SettleOutcome::Release, "", then);
+        }
     };
     let code = outcome.code.as_str();
     match outcome.class {
@@ -178,6 +182,12 @@ mod tests {
                 Then::Done,
             ),
             (Fate::OptedOut, 1, State(S::Suppressed), Then::Done),
+            (
+                Fate::NotLetGo,
+                8,
+                Release,
+                Then::ComeBackAfter(Duration::ZERO),
+            ),
             (
                 answered(SubmitClass::Throttled { retry_after: None }, "20429"),
                 8,

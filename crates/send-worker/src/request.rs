@@ -32,6 +32,8 @@ pub(crate) enum Fate {
     Answered(SubmitOutcome),
     /// Its recipient opted out after the claim; it was certainly not taken.
     OptedOut,
+    /// The tokens of its limit did not come; it never left.
+    NotLetGo,
 }
 
 /// Some rows to hand over.
@@ -86,6 +88,13 @@ impl Piece {
             repeats: 0,
             pause: Duration::ZERO,
         }
+    }
+}
+
+impl Piece {
+    /// Whether nothing was submitted for its messages before.
+    fn is_first(&self) -> bool {
+        self.repeats == 0 && self.resubmits == 0 && !self.renewed_token
     }
 }
 
@@ -388,6 +397,12 @@ impl Request<'_> {
             }
         };
         let started = Instant::now();
+        if let Some(queued_at) = open.queued_at
+            && piece.is_first()
+        {
+            let waited = submission.now.since(queued_at).as_secs_f64();
+            open.metrics.queue_seconds.observe(waited);
+        }
         shared.metrics.requests_in_flight.inc();
         let answer = shared.submit.submit(request).await;
         shared.metrics.requests_in_flight.dec();

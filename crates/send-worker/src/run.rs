@@ -9,8 +9,8 @@ use backing::dead_letter;
 use bus::{Delivery, Outgoing, RetryTier, Route, SendQueue, queue};
 use ledger::QueueEntry;
 use message::{
-    Chunk, Connection,
-    chunk::{CHUNK_VERSION, ChunkRow},
+    Chunk, Connection, Timestamp,
+    chunk::{CHUNK_VERSION, ChunkRow, QUEUED_AT},
     template::Template,
 };
 use providers::{Prepared, Provider, Unsendable};
@@ -34,6 +34,8 @@ pub(crate) struct Open {
     /// Names this delivery in its claims.
     pub(crate) token: u32,
     pub(crate) redelivered: bool,
+    /// When it was first put into its queue; nothing if it came back.
+    pub(crate) queued_at: Option<Timestamp>,
     /// The queue it came from.
     pub(crate) queue: String,
 }
@@ -181,6 +183,8 @@ impl Run {
             let mut waiting = std::mem::take(&mut chunk.rows);
             waiting.reverse();
             let token = fastrand::u32(1..);
+            let queued_at = delivery.header(QUEUED_AT).and_then(|at| at.parse().ok());
+            let queued_at = queued_at.map(Timestamp::from_millis);
             let requests = provider.prepare(&connection, &shared.public_url);
             let metrics = ProviderMetrics::new(&shared.metrics, provider.slug());
             let open = Open {
@@ -192,6 +196,7 @@ impl Run {
                 metrics,
                 token,
                 redelivered: delivery.redelivered,
+                queued_at,
                 queue,
             };
             Ok((Arc::new(open), waiting))

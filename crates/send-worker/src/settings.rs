@@ -1,8 +1,9 @@
 //! Settings of `[send_worker]`; the defaults and what they mean stand in
 //! `deploy/config/smsfleet.toml`.
 
-use std::{net::SocketAddr, num::NonZeroU8, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, num::NonZeroU8, time::Duration};
 
+use anyhow::Context;
 use serde::Deserialize;
 
 /// How send-worker sends.
@@ -52,14 +53,32 @@ pub struct Settings {
     /// How long a connection rests after its provider refused the account.
     #[serde(with = "humantime_serde")]
     pub account_refused_rest: Duration,
-    /// How long a connection rests after a 429 that did not say.
+    /// How long a message that was throttled waits at least before it comes back.
     #[serde(with = "humantime_serde")]
     pub throttled_rest: Duration,
+    /// `slug=segments per second`: what the whole fleet may send over a provider.
+    pub provider_segments_per_second: Vec<String>,
     /// Lets connections reach loopback and private addresses; for tests and demos only.
     pub allow_private_hosts: bool,
 }
 
 impl Settings {
+    /// The limits of providers over the whole fleet.
+    pub(crate) fn provider_limits(&self) -> anyhow::Result<HashMap<String, f64>> {
+        let read = |entry: &String| {
+            let (slug, rate) = entry.split_once('=')?;
+            let known = providers::provider(slug.trim())?;
+            let rate: f64 = rate.trim().parse().ok()?;
+            (rate.is_finite() && rate > 0.0).then(|| (known.slug().to_owned(), rate))
+        };
+        let limits = self.provider_segments_per_second.iter().map(|entry| {
+            read(entry).with_context(|| {
+                format!("send_worker.provider_segments_per_second: `{entry}`: expected a provider's slug, `=` and a number above 0")
+            })
+        });
+        limits.collect()
+    }
+
     /// After this a claim of somebody else was interrupted: no request of theirs can be running.
     pub(crate) fn interrupted_after_millis(&self) -> u64 {
         let margin = Duration::from_secs(30);

@@ -197,6 +197,7 @@ impl Bench {
             token: 1,
             now: now(),
             sender: (organization(), "+12025550100".into()),
+            index_ids: true,
             connection_id: message::ConnectionId::new("con_1").expect("an id"),
             rows: vec![SettleRow {
                 row,

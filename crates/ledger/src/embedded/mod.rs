@@ -16,8 +16,9 @@ use message::{
 
 use crate::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
-    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled, id_index,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, LimitScope, LimitState, NewRow,
+    QueueEntry, QueueList, RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled,
+    ThrottleReport, id_index,
 };
 use accounts::Accounts;
 use batches::Batches;
@@ -164,16 +165,30 @@ impl Ledger for EmbeddedLedger {
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError> {
         let settled = self.in_batch(settle.batch, |batch| batch.settle(settle));
         lock(&self.conversations).remember(settle);
-        lock(&self.ids).enter(&settle.connection_id, id_index::told(settle));
+        if settle.index_ids {
+            lock(&self.ids).enter(&settle.connection_id, id_index::told(settle));
+        }
         Ok(settled.unwrap_or_else(|| vec![Settled::Unknown; settle.rows.len()]))
     }
 
-    async fn lease(&self, lease: &LeaseRequest) -> Result<Lease, LedgerError> {
-        Ok(lock(&self.limits).lease(lease))
+    async fn lease(&self, asked: &[LeaseRequest]) -> Result<Vec<Lease>, LedgerError> {
+        Ok(lock(&self.limits).lease(asked))
     }
 
-    async fn hold_back(&self, scope: &str, for_millis: u64) -> Result<(), LedgerError> {
-        lock(&self.limits).hold_back(scope, for_millis);
+    async fn throttled(&self, report: &ThrottleReport) -> Result<LimitState, LedgerError> {
+        Ok(lock(&self.limits).throttled(report))
+    }
+
+    async fn limit(&self, scope: &LimitScope, per_second: f64) -> Result<LimitState, LedgerError> {
+        Ok(lock(&self.limits).state(scope, per_second))
+    }
+
+    async fn set_limit(
+        &self,
+        scope: &LimitScope,
+        per_second: Option<f64>,
+    ) -> Result<(), LedgerError> {
+        lock(&self.limits).set(scope, per_second);
         Ok(())
     }
 

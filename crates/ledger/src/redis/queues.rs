@@ -54,7 +54,7 @@ pub(super) async fn close(ledger: &RedisLedger, name: &str) -> Result<(), Ledger
     ];
     ledger
         .link
-        .script(&ledger.scripts.close_queue, &keys, &[name.into()])
+        .script(&ledger.scripts.close_queue, &keys, &[name])
         .await
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn publish_state(
     kept_millis: &str,
 ) -> Result<(), LedgerError> {
     let keys = ledger.keys.queues();
-    let args = [
+    let args: [Vec<u8>; 3] = [
         state_field(organization, distribution).into(),
         state.into(),
         kept_millis.into(),

@@ -177,7 +177,7 @@ impl World {
                 row,
                 to: number(row),
                 segments: 1,
-                fields: BTreeMap::new(),
+                fields: message::Fields::new(),
             })
             .collect();
         let chunks = rows

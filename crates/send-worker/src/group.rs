@@ -439,7 +439,9 @@ impl Group {
             return Duration::ZERO;
         };
         match outcome.class {
-            SubmitClass::Throttled { retry_after } => retry_after.unwrap_or(settings.throttled_rest),
+            SubmitClass::Throttled { retry_after } => {
+                retry_after.unwrap_or(settings.throttled_rest)
+            }
             SubmitClass::AccountRefused => settings.account_refused_rest,
             _ => Duration::ZERO,
         }

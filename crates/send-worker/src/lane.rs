@@ -377,7 +377,7 @@ impl Lane {
 
     /// Looks, beside the lane, whether silent queues have nothing left to wait for.
     fn tidy(&mut self, stop: &CancellationToken) {
-        let (silent, shared) = (self.turns.to_look_at(), self.shared.clone());
+        let (silent, shared) = (self.turns.silent(), self.shared.clone());
         let stop = stop.clone();
         // One after the other: nobody waits for it, and there may be thousands.
         self.running.spawn(async move {

@@ -200,7 +200,7 @@ impl Turns {
     }
 
     /// Queues that have been silent for so long that somebody should look whether they can go.
-    pub(crate) fn to_look_at(&mut self) -> Vec<QueueEntry> {
+    pub(crate) fn silent(&mut self) -> Vec<QueueEntry> {
         let now = Instant::now();
         let least = self.shared.settings.idle_queue_after;
         let mut silent = Vec::new();

@@ -159,7 +159,7 @@ async fn a_chunk_is_five_seconds_of_the_connections_rate() {
 
 #[tokio::test]
 async fn a_batch_may_say_what_its_distribution_weighs_and_a_later_one_another() {
-    let mut bench = Bench::new().await;
+    let bench = Bench::new().await;
     for (id, weight, then) in [
         ("b1", None, None),
         ("b2", Some(30), Some(30)),

@@ -309,6 +309,7 @@ impl Run {
                 batch,
                 token,
                 now: now(),
+                index_ids: true,
                 connection_id: self.connection.id.clone(),
                 sender: (self.organization.clone(), self.connection.sender.key()),
                 rows: rows.collect(),

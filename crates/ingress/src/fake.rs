@@ -29,6 +29,8 @@ pub(crate) static FAKE: Fake = Fake {
         opted_out_towards: providers::OptOutScope::Sender,
         answers_keywords: false,
         segments_per_second: 1.0,
+        requests_in_flight: 1,
+        sender_limits: &[],
         callback_methods: &["GET", "POST"],
         callback_content_types: &["application/json"],
         callback_slugs: &["fake"],

@@ -265,6 +265,7 @@ impl Names {
             batch,
             token,
             now: now(),
+            index_ids: true,
             connection_id: self.connection.clone(),
             sender: (self.organization.clone(), "12025550142".into()),
             rows: rows.collect(),

@@ -231,6 +231,8 @@ calls! {
     fn open_queue(queue: &QueueEntry) -> ();
     fn close_queue(name: &str) -> ();
     fn queues(known_version: Option<u64>) -> Option<QueueList>;
+    fn attend(worker: &str, lease: std::time::Duration) -> Vec<String>;
+    fn leave(worker: &str) -> ();
     fn add_connection(connection: &Connection) -> ();
     fn connections(organization: &OrganizationId) -> Vec<Connection>;
     fn connection(id: &ConnectionId) -> Option<Connection>;

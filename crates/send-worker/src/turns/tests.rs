@@ -173,7 +173,7 @@ async fn mailings_that_wait_for_a_consumer_get_their_share_all_the_same() {
     sending
         .turns
         .set_queues(&mailings.listed(|n| if n < 20 { 10 } else { 30 }));
-    let mut served = vec![0_u32; 40];
+    let mut served = [0_u32; 40];
     for _ in 0..1_600 {
         served[sending.one().await] += 1;
     }

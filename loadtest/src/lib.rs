@@ -11,12 +11,15 @@
 //! - [`peers`], [`compare`]: others on the same work, in turns with ours.
 
 pub mod broker;
+pub mod callback;
+pub mod callbacks;
 pub mod compare;
 pub mod figures;
 pub mod machine;
 pub mod meter;
 pub mod outcome;
 pub mod peers;
+pub mod post;
 pub mod redis;
 pub mod run;
 pub mod scenario;

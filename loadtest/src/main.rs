@@ -22,6 +22,9 @@ enum Command {
     /// Is a peer's process: the one that measures starts it.
     #[command(subcommand, hide = true)]
     PeerWorker(loadtest::peers::Worker),
+    /// Posts callbacks: the one that measures starts it.
+    #[command(hide = true)]
+    Callbacks(loadtest::callbacks::Arguments),
     /// Runs ours and the peers in turns.
     Compare(loadtest::compare::Arguments),
 }
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Command::Stub(arguments) => loadtest::stub::main(&arguments).map(|()| true),
         Command::Peer(arguments) => loadtest::peers::main(&arguments),
         Command::PeerWorker(worker) => loadtest::peers::worker(&worker).map(|()| true),
+        Command::Callbacks(arguments) => loadtest::callbacks::main(&arguments).map(|()| true),
         Command::Compare(arguments) => loadtest::compare::main(&arguments),
         Command::Run(arguments) => loadtest::run::main(&arguments),
     };

@@ -30,6 +30,12 @@ pub struct Outcome {
     pub figures: BTreeMap<String, f64>,
     /// Messages in each tenth of a second.
     pub throughput: Vec<u32>,
+    /// Messages in each whole second, where a limit is looked at.
+    #[serde(default)]
+    pub per_second: Vec<u32>,
+    /// That limit.
+    #[serde(default)]
+    pub limit: Option<f64>,
     /// CPU and memory over time.
     pub samples: Vec<Sample>,
     /// Redis commands by name.

@@ -35,10 +35,13 @@ pub struct Scenario {
     /// The part of the run that counts, if it is not the whole.
     #[serde(default)]
     pub measure: Measure,
+    /// In `fair`: the distributions.
+    #[serde(default)]
+    pub part: Vec<Part>,
     /// Settings of the fleet: dotted keys.
     #[serde(default)]
     pub settings: BTreeMap<String, Value>,
-    /// The same run several times with one key changed.
+    /// The same run several times with something changed.
     #[serde(default)]
     pub vary: Option<Vary>,
     /// Figures that are wanted.
@@ -56,6 +59,18 @@ fn time_max_default() -> Duration {
 pub enum Kind {
     /// Queues are filled first, then workers empty them.
     Drain,
+    /// Batches are handed over while workers run.
+    Live,
+    /// The same while workers start, stop and die: what they send together stays within the limit.
+    Limits,
+    /// Some distributions alone, then the same beside others.
+    Fair,
+    /// Nothing is to be sent; there are only many queues.
+    Idle,
+    /// Signed callbacks for messages that were sent before.
+    WayBack,
+    /// Batches wait; then intake takes them.
+    Intake,
 }
 
 /// What is handed over.
@@ -70,6 +85,10 @@ pub struct Work {
     pub distributions: u32,
     /// Organisations these are spread over, each with a connection of its own.
     pub organizations: u32,
+    /// Distributions beside them that have sent all they had, a message each.
+    pub idle_distributions: u32,
+    /// Messages handed over a second; 0 for all at once.
+    pub per_second: f64,
     /// Whether somebody hears the events.
     pub events_heard: bool,
 }
@@ -81,6 +100,8 @@ impl Default for Work {
             batch: 10_000,
             distributions: 1,
             organizations: 1,
+            idle_distributions: 0,
+            per_second: 0.0,
             events_heard: false,
         }
     }
@@ -105,6 +126,10 @@ pub struct Provider {
     pub audit: bool,
     /// Keeps when every request came.
     pub arrivals: bool,
+    /// Whether every message is reported as delivered.
+    pub callbacks: bool,
+    /// Connections that callbacks come over.
+    pub callback_connections: u32,
 }
 
 /// The most that a connection's form takes: no limit for practical purposes.
@@ -120,6 +145,8 @@ impl Default for Provider {
             tls: false,
             audit: true,
             arrivals: false,
+            callbacks: false,
+            callback_connections: 64,
         }
     }
 }
@@ -140,11 +167,17 @@ pub enum Slug {
 pub struct Workers {
     /// How many.
     pub count: u32,
+    /// In `limits`: after so long the next one is started, stopped or killed.
+    #[serde(with = "humantime_serde")]
+    pub change_every: Duration,
 }
 
 impl Default for Workers {
     fn default() -> Self {
-        Self { count: 1 }
+        Self {
+            count: 1,
+            change_every: Duration::from_secs(2),
+        }
     }
 }
 
@@ -158,14 +191,45 @@ pub struct Measure {
     pub messages: u64,
 }
 
-/// The same run with one key changed.
+/// A distribution of a `fair` run.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Whose; those of one organisation share its connection.
+    pub organization: u32,
+    /// Its messages.
+    pub messages: u64,
+    /// The rate of its organisation's connection.
+    pub segments_per_second: f64,
+    /// Whether it is the one that must not suffer; the others are handed over before it.
+    #[serde(default)]
+    pub measured: bool,
+}
+
+/// The same run with something changed.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Vary {
-    /// The key, such as `workers.count`.
-    pub key: String,
-    /// What it is set to, one run each.
+    /// The key, such as `workers.count`; without one each value is a table of keys.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// What is set, one run each.
     pub values: Vec<Value>,
+}
+
+impl Vary {
+    /// The changes of each run.
+    fn changes(&self) -> anyhow::Result<Vec<Vec<String>>> {
+        let of = |value: &Value| match (&self.key, value) {
+            (Some(key), value) => Ok(vec![format!("{key}={value}")]),
+            (None, Value::Table(keys)) => Ok(keys
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect()),
+            (None, _) => bail!("vary.values: expected tables, as there is no vary.key"),
+        };
+        self.values.iter().map(of).collect()
+    }
 }
 
 /// A figure that is wanted.
@@ -241,6 +305,19 @@ impl Scenario {
             self.provider.segments_per_second > 0.0,
             "provider.segments_per_second: expected more than 0"
         );
+        ensure!(
+            (self.kind == Kind::Fair) != self.part.is_empty(),
+            "part: expected for kind \"fair\", and only there"
+        );
+        ensure!(
+            self.kind != Kind::Fair || self.part.iter().any(|part| part.measured),
+            "part.measured: expected for one part at least"
+        );
+        let twilio = self.provider.slug == Slug::TwilioSms;
+        ensure!(
+            twilio || !(self.provider.callbacks || self.kind == Kind::WayBack),
+            "provider.slug: callbacks are Twilio's"
+        );
         for target in &self.target {
             ensure!(
                 target.at_least.is_some() || target.at_most.is_some(),
@@ -260,12 +337,23 @@ impl Scenario {
         let Some(vary) = &whole.vary else {
             return Ok(vec![(None, whole)]);
         };
-        let runs = vary.values.iter().map(|value| {
-            let change = format!("{}={value}", vary.key);
-            let all: Vec<String> = changes.iter().cloned().chain([change.clone()]).collect();
-            Ok((Some(change), Self::read(path, &all)?))
+        let runs = vary.changes()?.into_iter().map(|more| {
+            // What is asked for on the command line outranks the file.
+            let given = |change: &String| {
+                let key = change.split('=').next();
+                changes.iter().any(|other| other.split('=').next() == key)
+            };
+            let more: Vec<String> = more.into_iter().filter(|it| !given(it)).collect();
+            let all: Vec<String> = more.iter().chain(changes).cloned().collect();
+            Ok((Some(more.join(" ")), Self::read(path, &all)?))
         });
-        runs.collect()
+        let mut runs: Vec<(Option<String>, Self)> = runs.collect::<anyhow::Result<_>>()?;
+        // Without what was varied some are the same.
+        runs.dedup_by(|one, other| one.0 == other.0);
+        for (variant, _) in &mut runs {
+            variant.take_if(|it| it.is_empty());
+        }
+        Ok(runs)
     }
 }
 

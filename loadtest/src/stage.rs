@@ -1,9 +1,9 @@
 //! What a run needs before it begins: a corner of the broker and of Redis, the fleet's processes, the
 //! stub, an organisation with a connection for each of its accounts. All of it ends with the stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use reqwest::Method;
@@ -15,15 +15,15 @@ use smsfleet_tests::scheduler::{Ear, Scheduler};
 use smsfleet_tests::site::Site;
 use smsfleet_tests::wait;
 
+use crate::callback::{ACCOUNT_SID, AUTH_TOKEN, SENDER};
 use crate::meter::Meter;
 use crate::redis::Counter;
 use crate::scenario::{Scenario, Slug};
+use crate::stub::Arrival;
 use crate::stub_client::{self, Started, StubClient, StubProcess};
 use crate::work::{Order, distribution, organization};
 use crate::{broker, machine::Machine};
 
-/// Digits of the number that messages are from.
-const SENDER: &str = "12025550100";
 /// How long a process may take to be ready.
 const READY: Duration = Duration::from_secs(60);
 
@@ -38,6 +38,7 @@ pub struct Member {
 #[derive(Debug)]
 pub struct Stage {
     members: BTreeMap<String, Member>,
+    leaving: Vec<Process>,
     stub_process: StubProcess,
     /// What the stub has counted.
     pub stub: StubClient,
@@ -51,6 +52,7 @@ pub struct Stage {
     pub scheduler: Scheduler,
     ear: Option<Ear>,
     apis: Vec<Api>,
+    handed_over_us: HashMap<u64, u64>,
     client: reqwest::Client,
     fleet: Fleet,
     certificate: Option<PathBuf>,
@@ -82,17 +84,19 @@ impl Stage {
             .tls
             .then(|| config.with_file_name("stub.pem"));
         let provider = &scenario.provider;
-        let started = stub_client::start(
-            provider.latency,
-            certificate.as_deref(),
-            provider.audit,
-            provider.arrivals,
-        );
+        let wanted = stub_client::Wanted {
+            latency: provider.latency,
+            certificate: certificate.clone(),
+            audit: provider.audit,
+            arrivals: provider.arrivals,
+            callbacks: provider.callbacks.then(|| fleet.url("ingress.listen")),
+            callback_connections: provider.callback_connections,
+        };
         let Started {
             process: stub_process,
             client: stub,
             port,
-        } = started.await?;
+        } = stub_client::start(&wanted).await?;
         let scheme = if certificate.is_some() {
             "https"
         } else {
@@ -113,6 +117,7 @@ impl Stage {
         let scheduler = Scheduler::connect(site.amqp_url()).await?;
         Ok(Self {
             members: BTreeMap::new(),
+            leaving: Vec::new(),
             stub_process,
             stub,
             meter,
@@ -121,6 +126,7 @@ impl Stage {
             scheduler,
             ear: None,
             apis: Vec::new(),
+            handed_over_us: HashMap::new(),
             client: http_client()?,
             fleet,
             certificate,
@@ -134,7 +140,7 @@ impl Stage {
     /// # Errors
     /// If the services do not say theirs.
     pub fn machine(&mut self) -> anyhow::Result<Machine> {
-        let rabbitmq = broker::version()?.unwrap_or_else(|| "not ours".to_owned());
+        let rabbitmq = broker::version().unwrap_or_else(|| "not ours".to_owned());
         Ok(Machine::this(rabbitmq, self.redis.version()?))
     }
 
@@ -218,6 +224,7 @@ impl Stage {
         &mut self,
         scenario: &Scenario,
         index: u32,
+        segments_per_second: f64,
     ) -> anyhow::Result<()> {
         let id = organization(index);
         let api = Api::new(self.fleet.url("control.listen"), API_TOKEN, &id)?;
@@ -226,7 +233,7 @@ impl Stage {
                 "twilio-sms",
                 format!("+{SENDER}"),
                 json!({
-                    "account_sid": "AC00112233445566778899aabbccddeeff",
+                    "account_sid": ACCOUNT_SID,
                     "auth_token": AUTH_TOKEN,
                     "base_url": self.provider_url,
                 }),
@@ -249,7 +256,7 @@ impl Stage {
             "provider": provider,
             "name": "the stub",
             "sender": sender,
-            "segments_per_second": scenario.provider.segments_per_second,
+            "segments_per_second": segments_per_second,
             "fields": fields,
         });
         let body = serde_json::to_vec(&body).context("write a connection")?;
@@ -268,15 +275,51 @@ impl Stage {
         Ok(())
     }
 
-    /// Hands batches over.
+    /// Hands batches over, `per_second` messages at most; 0 for all at once.
     ///
     /// # Errors
     /// If the broker does not take one.
-    pub async fn hand_over(&self, orders: &[Order]) -> anyhow::Result<()> {
+    pub async fn hand_over(&mut self, orders: &[Order], per_second: f64) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let mut before = 0.0;
         for order in orders {
-            self.scheduler.hand_over_bytes(&order.json()).await?;
+            let json = order.json();
+            if per_second > 0.0 {
+                let due = began + Duration::from_secs_f64(before / per_second);
+                tokio::time::sleep_until(due.into()).await;
+                before += f64::from(order.count);
+            }
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now_us = now.unwrap_or_default().as_micros() as u64;
+            self.scheduler.hand_over_bytes(&json).await?;
+            self.handed_over_us.insert(order.key(), now_us);
         }
         Ok(())
+    }
+
+    /// When a batch was handed over, microseconds since 1970.
+    #[must_use]
+    pub fn handed_over_us(&self, order: &Order) -> Option<u64> {
+        self.handed_over_us.get(&order.key()).copied()
+    }
+
+    /// How long messages waited from the hand-over of their batch to their request, in seconds.
+    #[must_use]
+    pub fn waits(&self, arrivals: &[Arrival]) -> Vec<f64> {
+        let mut waits = Vec::new();
+        for arrival in arrivals {
+            if let Some(since) = self.handed_over_us.get(&arrival.batch) {
+                let wait = arrival.at_us.saturating_sub(*since) as f64 / 1e6;
+                waits.extend(std::iter::repeat_n(wait, arrival.messages as usize));
+            }
+        }
+        waits
+    }
+
+    /// Where the ingress listens.
+    #[must_use]
+    pub fn ingress_url(&self) -> String {
+        self.fleet.url("ingress.listen")
     }
 
     /// Pauses or resumes a distribution.
@@ -327,6 +370,17 @@ impl Stage {
         Ok(())
     }
 
+    /// SIGTERM without waiting; it is no member any more, and killed at the stage's end at the latest.
+    ///
+    /// # Errors
+    /// If it is gone already.
+    pub fn ask_to_stop(&mut self, name: &str) -> anyhow::Result<()> {
+        let member = self.members.remove(name).context("no such member")?;
+        member.process.signal("TERM")?;
+        self.leaving.push(member.process);
+        Ok(())
+    }
+
     /// `kill -9`.
     ///
     /// # Errors
@@ -363,9 +417,6 @@ impl Stage {
         self.site.key_prefix()
     }
 }
-
-/// Of the stub's accounts: nobody checks it, and callbacks are signed with it.
-pub const AUTH_TOKEN: &str = "load-auth-token-0123456789abcdef";
 
 /// Adds up the lines of a series that have `labels` in them.
 fn value(metrics: &str, series: &str, labels: &str) -> f64 {

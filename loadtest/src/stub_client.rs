@@ -1,7 +1,7 @@
 //! The stub as a process, and what it has counted.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -131,27 +131,44 @@ pub struct Started {
     pub port: u16,
 }
 
-/// Starts a stub and waits until it answers; with TLS if there is a file for its certificate.
+/// What a stub is to be like.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// How long an answer takes.
+    pub latency: Duration,
+    /// Speaks TLS, and writes its certificate there.
+    pub certificate: Option<PathBuf>,
+    /// Finds doubles.
+    pub audit: bool,
+    /// Keeps when requests came.
+    pub arrivals: bool,
+    /// Reports every message as delivered to the ingress at this URL.
+    pub callbacks: Option<String>,
+    /// Over so many connections.
+    pub callback_connections: u32,
+}
+
+/// Starts a stub and waits until it answers.
 ///
 /// # Errors
 /// If it does not come up.
-pub async fn start(
-    latency: Duration,
-    certificate: Option<&Path>,
-    audit: bool,
-    arrivals: bool,
-) -> anyhow::Result<Started> {
+pub async fn start(wanted: &Wanted) -> anyhow::Result<Started> {
     let port = free_port()?;
-    let latency = humantime::format_duration(latency).to_string();
+    let latency = humantime::format_duration(wanted.latency).to_string();
     let mut command = Command::new(program()?);
     command
         .args(["stub", "--listen", &format!("127.0.0.1:{port}")])
         .args(["--latency", &latency])
         .stdin(Stdio::null());
-    if let Some(certificate) = certificate {
+    if let Some(certificate) = &wanted.certificate {
         command.arg("--tls").arg(certificate);
     }
-    let flags = [("--audit", audit), ("--arrivals", arrivals)];
+    if let Some(url) = &wanted.callbacks {
+        command.args(["--callbacks", url]);
+        command.arg("--callback-connections");
+        command.arg(wanted.callback_connections.to_string());
+    }
+    let flags = [("--audit", wanted.audit), ("--arrivals", wanted.arrivals)];
     command.args(
         flags
             .into_iter()
@@ -159,7 +176,7 @@ pub async fn start(
             .map(|(flag, _)| flag),
     );
     let process = StubProcess(command.spawn().context("start the stub")?);
-    let scheme = if certificate.is_some() {
+    let scheme = if wanted.certificate.is_some() {
         "https"
     } else {
         "http"
@@ -175,7 +192,7 @@ pub async fn start(
 }
 
 /// `load`, which a test runs too: that is another program in a folder below.
-fn program() -> anyhow::Result<std::path::PathBuf> {
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe().context("this program's own path")?;
     this.ancestors()
         .skip(1)

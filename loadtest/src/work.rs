@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use message::{BatchId, BatchKey, OrganizationId};
+use message::{BatchId, BatchKey, OrganizationId, Reference};
 use smsfleet_tests::people;
 
 use crate::scenario::Work;
@@ -76,6 +76,20 @@ impl Work {
     }
 }
 
+/// The batches of one distribution.
+#[must_use]
+pub fn orders_of(organization: u32, distribution: u32, messages: u64, batch: u32) -> Vec<Order> {
+    let firsts = (0..messages).step_by(batch as usize);
+    let orders = firsts.zip(0..).map(|(first, number)| Order {
+        organization,
+        distribution,
+        number,
+        first,
+        count: (messages - first).min(batch.into()) as u32,
+    });
+    orders.collect()
+}
+
 impl Order {
     /// Its id.
     #[must_use]
@@ -94,6 +108,13 @@ impl Order {
             return 0;
         };
         BatchKey::of(&organization, &batch).as_u64()
+    }
+
+    /// The name of one of its messages.
+    #[must_use]
+    pub fn reference(&self, row: u32) -> String {
+        let batch = BatchKey::from_u64(self.key());
+        Reference { batch, row }.to_string()
     }
 
     /// As it stands on the wire.

@@ -11,7 +11,7 @@ const GO: &str = "go";
 const DONE: &str = "done";
 
 /// In the peer: says that it is ready and waits for the word.
-pub(super) fn await_go() -> anyhow::Result<()> {
+pub(crate) fn await_go() -> anyhow::Result<()> {
     say(READY)?;
     let mut line = String::new();
     std::io::stdin()
@@ -23,7 +23,7 @@ pub(super) fn await_go() -> anyhow::Result<()> {
 }
 
 /// In the peer: says that all is done and stays until it may go.
-pub(super) fn done() -> anyhow::Result<()> {
+pub(crate) fn done() -> anyhow::Result<()> {
     say(DONE)?;
     let mut rest = Vec::new();
     std::io::stdin()
@@ -42,7 +42,7 @@ fn say(word: &str) -> anyhow::Result<()> {
 
 /// The peer's process as seen from outside; killed when dropped.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     tell: Option<ChildStdin>,
     hear: BufReader<ChildStdout>,
@@ -50,7 +50,7 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts it and waits until it is ready.
-    pub(super) fn start(mut command: Command) -> anyhow::Result<Self> {
+    pub(crate) fn start(mut command: Command) -> anyhow::Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -63,12 +63,12 @@ impl Running {
         Ok(running)
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Lets it begin.
-    pub(super) fn go(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn go(&mut self) -> anyhow::Result<()> {
         let tell = self.tell.as_mut().context("it has been told to end")?;
         writeln!(tell, "{GO}")
             .and_then(|()| tell.flush())
@@ -76,7 +76,7 @@ impl Running {
     }
 
     /// Waits until it says that it is done. Blocks: whoever measures has nothing else to do.
-    pub(super) fn until_done(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn until_done(&mut self) -> anyhow::Result<()> {
         self.expect(DONE)
     }
 

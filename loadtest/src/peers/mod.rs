@@ -3,7 +3,7 @@
 //! own queue to the same stub: an opt-out check, a claim and a result in Redis, one POST.
 
 mod celery;
-mod handshake;
+pub(crate) mod handshake;
 mod ideal;
 mod kannel;
 mod naive;

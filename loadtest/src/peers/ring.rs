@@ -15,7 +15,7 @@ use crate::machine::Machine;
 use crate::meter::{Meter, Sample};
 use crate::outcome::Outcome;
 use crate::redis::{Counter, Counters};
-use crate::stub_client::{self, StubClient, StubProcess};
+use crate::stub_client::{self, StubClient, StubProcess, Wanted};
 use crate::system_calls::Counting;
 
 /// People who opted out: a set of a usual size.
@@ -44,8 +44,11 @@ pub(super) struct Mark {
 impl Ring {
     pub(super) async fn open(arguments: &Arguments) -> anyhow::Result<Self> {
         let site = Site::open()?.context("RabbitMQ and Redis are needed")?;
-        let latency = arguments.latency.into();
-        let started = stub_client::start(latency, None, false, false).await?;
+        let wanted = Wanted {
+            latency: arguments.latency.into(),
+            ..Wanted::default()
+        };
+        let started = stub_client::start(&wanted).await?;
         let meter = Meter::default();
         meter.watch("stub", started.process.id());
         let mut redis = Counter::connect(site.redis_url())?;
@@ -171,7 +174,7 @@ impl Ring {
             arguments.latency,
             arguments.connections,
         );
-        let rabbitmq = broker::version()?.unwrap_or_else(|| "not ours".to_owned());
+        let rabbitmq = broker::version().unwrap_or_else(|| "not ours".to_owned());
         outcome.machine = Machine::this(rabbitmq, self.redis.version()?);
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         outcome.ended_at = now.unwrap_or_default().as_secs();

@@ -1,6 +1,7 @@
 //! Whether everything that was handed over is accounted for.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::scenario::Scenario;
 use crate::stage::Stage;
@@ -9,10 +10,25 @@ use crate::stub::Stats;
 /// States by their names, added up over all distributions.
 pub(super) type Counts = BTreeMap<String, u64>;
 
-/// What the ledger says.
+/// What the ledger says of the distributions that work.
 pub(super) async fn counts(scenario: &Scenario, stage: &Stage) -> anyhow::Result<Counts> {
+    of(scenario, stage, 0..scenario.work.distributions).await
+}
+
+/// What it says of those that have sent all they had.
+pub(super) async fn idle_counts(scenario: &Scenario, stage: &Stage) -> anyhow::Result<Counts> {
+    let first = scenario.work.distributions;
+    of(
+        scenario,
+        stage,
+        first..first + scenario.work.idle_distributions,
+    )
+    .await
+}
+
+async fn of(scenario: &Scenario, stage: &Stage, numbers: Range<u32>) -> anyhow::Result<Counts> {
     let mut all = Counts::new();
-    for number in 0..scenario.work.distributions {
+    for number in numbers {
         let of = scenario.work.organization_of(number);
         for (state, count) in stage.counts(of, number).await? {
             *all.entry(state).or_default() += count;
@@ -33,8 +49,18 @@ const HAD: [&str; 8] = [
     "sending",
 ];
 
-/// What does not fit: handed over against the ledger, the ledger against the stub.
+/// What does not fit in a run of a scenario's whole work.
 pub(super) fn faults(
+    scenario: &Scenario,
+    counts: &Counts,
+    stub: &Stats,
+    all_sent: bool,
+) -> Vec<String> {
+    compared(scenario.work.messages, counts, stub, all_sent)
+}
+
+/// What does not fit: handed over against the ledger, the ledger against the stub.
+pub(super) fn compared(
     handed_over: u64,
     counts: &Counts,
     stub: &Stats,
@@ -88,13 +114,13 @@ mod tests {
     #[test]
     fn books_that_balance_have_no_fault() {
         let counts = counts(&[("accepted", 9), ("in_doubt", 1)]);
-        assert!(faults(10, &counts, &stub(9, 0), true).is_empty());
-        assert!(faults(10, &counts, &stub(10, 0), true).is_empty());
+        assert!(compared(10, &counts, &stub(9, 0), true).is_empty());
+        assert!(compared(10, &counts, &stub(10, 0), true).is_empty());
     }
 
     #[test]
     fn every_kind_of_fault_is_named() {
         let all = counts(&[("accepted", 8), ("queued", 1)]);
-        assert_eq!(faults(10, &all, &stub(7, 1), true).len(), 4);
+        assert_eq!(compared(10, &all, &stub(7, 1), true).len(), 4);
     }
 }

@@ -2,6 +2,14 @@
 
 mod books;
 mod drain;
+mod fair;
+mod idle;
+mod intake;
+mod limits;
+mod live;
+mod pace;
+mod steps;
+mod way_back;
 mod window;
 
 use std::os::unix::process::CommandExt;
@@ -121,12 +129,19 @@ fn bail_late(scenario: &Scenario) -> anyhow::Result<Outcome> {
 async fn play(scenario: &Scenario, stage: &mut Stage) -> anyhow::Result<Outcome> {
     match scenario.kind {
         Kind::Drain => drain::run(scenario, stage).await,
+        Kind::Live => live::run(scenario, stage).await,
+        Kind::Limits => limits::run(scenario, stage).await,
+        Kind::Fair => fair::run(scenario, stage).await,
+        Kind::Idle => idle::run(scenario, stage).await,
+        Kind::WayBack => way_back::run(scenario, stage).await,
+        Kind::Intake => intake::run(scenario, stage).await,
     }
 }
 
 fn command(scenario: &Scenario, variant: Option<&str>, arguments: &Arguments) -> String {
     let mut words = vec![format!("load run {}", scenario.name)];
-    let changes = arguments.set.iter().map(String::as_str).chain(variant);
+    let varied = variant.into_iter().flat_map(|it| it.split(' '));
+    let changes = arguments.set.iter().map(String::as_str).chain(varied);
     words.extend(changes.map(|change| format!("--set '{change}'")));
     words.join(" ")
 }

@@ -6,6 +6,7 @@ use memchr::memmem;
 use serde::Serialize;
 
 use super::tally::Tally;
+use crate::callback;
 
 /// What is asked, by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +62,18 @@ impl Kind {
         tally.request();
         match self {
             Self::Twilio => {
-                tally.message(reference(body));
+                let name = reference(body);
+                tally.message(name);
                 let length = TWILIO_BEFORE.len() + SID_DIGITS + TWILIO_AFTER.len();
                 head(outbox, "201 Created", length);
                 outbox.extend_from_slice(TWILIO_BEFORE);
-                hex(sids.next(), outbox);
+                match parts(name) {
+                    Some((batch, row)) => {
+                        hex(batch, SID_DIGITS / 2, outbox);
+                        hex(row, SID_DIGITS / 2, outbox);
+                    }
+                    None => hex(sids.next(), SID_DIGITS, outbox),
+                }
                 outbox.extend_from_slice(TWILIO_AFTER);
             }
             Self::Infobip => entries(outbox, |outbox| {
@@ -85,7 +93,7 @@ impl Kind {
                     tally.message(b"");
                     outbox.extend_from_slice(if index == 0 { b"" } else { b"," });
                     outbox.extend_from_slice(b"{\"sid\":\"SM");
-                    hex(sids.next(), outbox);
+                    hex(sids.next(), SID_DIGITS, outbox);
                     outbox.extend_from_slice(b"\",\"status\":\"queued\"}");
                 }
             }),
@@ -141,9 +149,48 @@ pub(super) fn bytes(outbox: &mut Vec<u8>, body: &[u8]) {
     outbox.extend_from_slice(body);
 }
 
-fn hex(value: u64, outbox: &mut Vec<u8>) {
+/// Path and query of the URL that a form wants called back, and the sid that its message gets.
+pub(super) fn status_callback(body: &[u8], public_url: &str) -> Option<(String, String)> {
+    const FIELD: &[u8] = b"StatusCallback=";
+    let from = memmem::find(body, FIELD)? + FIELD.len();
+    let rest = &body[from..];
+    let value = &rest[..memchr::memchr(b'&', rest).unwrap_or(rest.len())];
+    let url = decoded(value)?;
+    let target = url.strip_prefix(public_url)?.split('#').next()?.to_owned();
+    let (_, name) = target.split_once("?m=")?;
+    let sid = callback::sid(name)?;
+    Some((target, sid))
+}
+
+fn decoded(value: &[u8]) -> Option<String> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((first, others)) = rest.split_first() {
+        rest = others;
+        bytes.push(match first {
+            b'%' => {
+                let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+                rest = &rest[2..];
+                u8::from_str_radix(digits, 16).ok()?
+            }
+            b'+' => b' ',
+            other => *other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Batch and row of a name of ours.
+fn parts(name: &[u8]) -> Option<(u64, u64)> {
+    let (batch, row) = std::str::from_utf8(name).ok()?.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 36).ok();
+    Some((number(batch)?, number(row)?))
+}
+
+fn hex(value: u64, digits: usize, outbox: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'0'; SID_DIGITS];
+    let text = &mut text[..digits];
     let mut rest = value;
     for digit in text.iter_mut().rev() {
         *digit = DIGITS[(rest & 15) as usize];
@@ -152,7 +199,7 @@ fn hex(value: u64, outbox: &mut Vec<u8>) {
             break;
         }
     }
-    outbox.extend_from_slice(&text);
+    outbox.extend_from_slice(text);
 }
 
 #[cfg(test)]
@@ -183,8 +230,24 @@ mod tests {
     fn twilio_answers_with_a_sid() {
         let (answer, tally) = answered(Kind::Twilio, b"To=%2B33199000001&StatusCallback=https%3A%2F%2Fexample.org%2Fa%3Fm%3D3w5e11264sgsf-2s%23rc");
         assert!(answer.starts_with("HTTP/1.1 201"));
-        assert_eq!(body(&answer)["sid"], "SM00000000000000000000000000000001");
+        let sid = callback::sid("3w5e11264sgsf-2s").expect("a sid");
+        assert_eq!(body(&answer)["sid"], sid.as_str());
         assert_eq!(tally.stats().messages, 1);
+    }
+
+    #[test]
+    fn a_peer_gets_a_sid_that_nobody_else_has() {
+        let (answer, _) = answered(Kind::Twilio, b"To=%2B33199000001");
+        assert_eq!(body(&answer)["sid"], "SM00000000000000000000000000000001");
+    }
+
+    #[test]
+    fn the_url_to_call_back_is_found_in_the_form() {
+        let form =
+            b"To=x&StatusCallback=http%3A%2F%2F127.0.0.1%3A1%2Fa%2FORG%3Fm%3Dz-10%23rc%3D4&V=1";
+        let (target, sid) = status_callback(form, "http://127.0.0.1:1").expect("a URL");
+        assert_eq!(target, "/a/ORG?m=z-10");
+        assert_eq!(sid, callback::sid("z-10").expect("a sid"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! - `POST …/Messages.json`: Twilio's 201 with a sid that nobody else has;
 //! - `POST /sms/3/messages`: Infobip's 200 with an entry for every message, its id echoed;
 //! - `POST /batch`: an entry for each `"to":` of the body, for peers without a provider's format;
-//! - `GET /stats`, `/histogram`, `/arrivals`, `/reset`: what was counted;
+//! - `GET /stats`, `/histogram`, `/arrivals`, `/callbacks`, `/reset`: what was counted;
 //! - `GET /hold`, `/release`: answers are kept back in between, so that a peer can be filled first.
 //!
 //! It checks no number and no credentials: it counts.
@@ -28,6 +28,9 @@ use tokio::sync::watch;
 
 use self::answers::{Kind, Sids};
 use self::tally::Tally;
+use crate::callback;
+use crate::post::{self, Outbox};
+
 pub use self::tally::{Arrival, Stats, arrivals_from_bytes};
 
 /// How the stub is started.
@@ -48,6 +51,12 @@ pub struct Arguments {
     /// Keeps when each request came, for limits and waiting times.
     #[arg(long)]
     pub arrivals: bool,
+    /// Reports every message as delivered, signed, to the ingress at this URL.
+    #[arg(long, value_name = "URL")]
+    pub callbacks: Option<String>,
+    /// Connections that callbacks go over.
+    #[arg(long, default_value_t = 64)]
+    pub callback_connections: usize,
 }
 
 /// Callers that wait to be accepted.
@@ -62,6 +71,33 @@ struct Stub {
     tally: RefCell<Tally>,
     sids: Cell<Sids>,
     held: watch::Sender<bool>,
+    callbacks: Option<Callbacks>,
+}
+
+/// Callbacks to be posted, and the URL they are signed with.
+struct Callbacks {
+    public_url: String,
+    outbox: Rc<Outbox>,
+}
+
+impl Callbacks {
+    fn new(url: &str, connections: usize) -> anyhow::Result<Self> {
+        let outbox = Rc::<Outbox>::default();
+        outbox.post_to(post::address(url)?, connections);
+        Ok(Self {
+            public_url: url.to_owned(),
+            outbox,
+        })
+    }
+
+    /// The message was delivered at once: what is measured is not the network.
+    fn report(&self, body: &[u8]) {
+        let Some((target, sid)) = answers::status_callback(body, &self.public_url) else {
+            return;
+        };
+        let request = callback::request(&self.public_url, &target, &sid, "delivered");
+        self.outbox.push(request);
+    }
 }
 
 /// Serves until the process is ended.
@@ -84,6 +120,10 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         tally: RefCell::new(Tally::new(arguments.audit, arguments.arrivals)),
         sids: Cell::default(),
         held: watch::Sender::new(false),
+        callbacks: match &arguments.callbacks {
+            Some(url) => Some(Callbacks::new(url, arguments.callback_connections)?),
+            None => None,
+        },
     });
     loop {
         let (stream, _) = listener.accept().await.context("accept")?;
@@ -164,6 +204,10 @@ impl Stub {
         let mut tally = self.tally.borrow_mut();
         match path {
             b"/stats" => answers::json(outbox, &tally.stats()),
+            b"/callbacks" => {
+                let counts = self.callbacks.as_ref().map(|it| it.outbox.counts());
+                answers::json(outbox, &counts.unwrap_or_default());
+            }
             b"/histogram" => answers::json(outbox, &tally.histogram()),
             b"/arrivals" => answers::bytes(outbox, &tally.arrivals_as_bytes()),
             b"/reset" => {
@@ -179,6 +223,9 @@ impl Stub {
                 let kind = Kind::of(path);
                 kind.answer(body, &mut sids, &mut tally, outbox);
                 self.sids.set(sids);
+                if let Some(callbacks) = &self.callbacks {
+                    callbacks.report(body);
+                }
                 return true;
             }
         }

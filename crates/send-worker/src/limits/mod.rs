@@ -103,9 +103,10 @@ impl Limits {
         let documented = providers::provider(&connection.provider)
             .and_then(|provider| provider.capabilities().sender_limit(&connection.sender));
         // A connection with a higher rate of its own says that more was agreed on.
-        let sender = documented.map(|documented| {
+        let sender = documented.filter(|documented| rate <= *documented);
+        let sender = sender.map(|documented| {
             let scope = LimitScope::sender(owner, &connection.provider, &connection.sender);
-            self.limit(scope, documented.max(rate), None)
+            self.limit(scope, documented, None)
         });
         let fleet = self.of_providers.get(&connection.provider).map(|rate| {
             let scope = LimitScope::provider(&connection.provider);

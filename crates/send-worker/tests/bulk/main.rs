@@ -444,7 +444,7 @@ async fn texts_that_a_batch_would_garble_travel_alone_beside_it() {
     for chunk in &mut chunks {
         chunk.text = "Hi {{name|you}}".to_owned();
         let row = &mut chunk.rows[4];
-        row.fields.insert("name".to_owned(), "${t}".to_owned());
+        row.fields.insert("name", "${t}");
     }
     world.publish(&chunks).await;
     world.start();
@@ -497,9 +497,9 @@ async fn one_request_of_link_mobility_carries_a_whole_chunk() {
     // Those wait at hand and go again, without a way through the broker and without an attempt.
     world.until_in(batch, MessageState::Accepted, 250).await;
     world.drain().await;
+    let rows = world.ledger.rows(batch, 0, 250).await.expect("embedded");
+    assert!(rows.iter().all(|row| row.attempt == 1));
     let seen = seen.lock().expect("no panic");
     assert_eq!(seen.values().filter(|times| **times == 2).count(), 25);
     assert_eq!(seen.values().filter(|times| **times == 1).count(), 225);
-    let rows = world.ledger.rows(batch, 0, 250).await.expect("embedded");
-    assert!(rows.iter().all(|row| row.attempt == 1));
 }

@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo build fmt fmt-check lint unit contract e2e test up down balance ci clean-dev doc-tests all-tests
+.PHONY: help demo build fmt fmt-check lint unit contract e2e test up down balance load ci clean-dev doc-tests all-tests
 
 export PATH := $(PATH):$(CURDIR)/target/tools/bin
 release := $(or $(CARGO_TARGET_DIR),target)/release
@@ -66,6 +66,11 @@ balance: ## All seven providers, 10,000 recipients each, through separate proces
 	@deploy/dev/tools compile
 	cargo build --release --workspace --bins
 	deploy/dev/services run $(release)/balance $(ARGS)
+
+load: ## The load tests (ARGS='send-single' for one scenario); loadtest/README.md lists them
+	@deploy/dev/tools compile
+	cargo build --release --workspace --bins
+	deploy/dev/services run $(release)/load $(if $(ARGS),run $(ARGS),all)
 
 clean-dev: down ## down, and forget the logs that are left of it
 	rm -rf target/dev-services

@@ -8,8 +8,10 @@
 //! - [`meter`], [`redis`], [`broker`]: CPU and memory of processes, counters of Redis and RabbitMQ;
 //! - [`run`]: the runs, one kind a file;
 //! - [`outcome`]: the figures, as a table and as JSON;
-//! - [`peers`], [`compare`]: others on the same work, in turns with ours.
+//! - [`peers`], [`compare`]: others on the same work, in turns with ours;
+//! - [`report`]: all figures as a page or as tables.
 
+pub mod all;
 pub mod broker;
 pub mod callback;
 pub mod callbacks;
@@ -21,6 +23,7 @@ pub mod outcome;
 pub mod peers;
 pub mod post;
 pub mod redis;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod stage;

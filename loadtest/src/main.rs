@@ -22,6 +22,10 @@ enum Command {
     /// Is a peer's process: the one that measures starts it.
     #[command(subcommand, hide = true)]
     PeerWorker(loadtest::peers::Worker),
+    /// Runs every scenario in a small size, and the peers.
+    All(loadtest::all::Arguments),
+    /// Writes all figures as a page, or as the tables of RESULTS.md.
+    Report(loadtest::report::Arguments),
     /// Posts callbacks: the one that measures starts it.
     #[command(hide = true)]
     Callbacks(loadtest::callbacks::Arguments),
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
         Command::Stub(arguments) => loadtest::stub::main(&arguments).map(|()| true),
         Command::Peer(arguments) => loadtest::peers::main(&arguments),
         Command::PeerWorker(worker) => loadtest::peers::worker(&worker).map(|()| true),
+        Command::All(arguments) => loadtest::all::main(&arguments),
+        Command::Report(arguments) => loadtest::report::main(&arguments).map(|()| true),
         Command::Callbacks(arguments) => loadtest::callbacks::main(&arguments).map(|()| true),
         Command::Compare(arguments) => loadtest::compare::main(&arguments),
         Command::Run(arguments) => loadtest::run::main(&arguments),

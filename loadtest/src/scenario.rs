@@ -120,6 +120,8 @@ pub struct Provider {
     pub latency: Duration,
     /// The connection's rate.
     pub segments_per_second: f64,
+    /// Requests that the connection's form says the account may have in flight.
+    pub requests_in_flight: u16,
     /// Whether it speaks TLS.
     pub tls: bool,
     /// Keeps every message's name, to find doubles. Costs the stub memory.
@@ -142,6 +144,7 @@ impl Default for Provider {
             messages_per_request: 1,
             latency: Duration::ZERO,
             segments_per_second: UNLIMITED,
+            requests_in_flight: 64,
             tls: false,
             audit: true,
             arrivals: false,

@@ -251,6 +251,8 @@ impl Stage {
                 }),
             ),
         };
+        let mut fields = fields;
+        fields["requests_in_flight"] = json!(scenario.provider.requests_in_flight.to_string());
         let body = json!({
             "organization_id": id,
             "provider": provider,

@@ -9,6 +9,7 @@
 
 mod dead_letter;
 mod fingerprint;
+mod status_events;
 
 pub mod callbacks;
 pub mod news;
@@ -43,7 +44,7 @@ pub struct Backing {
 }
 
 /// Everything needed to connect, parsed before any port opens.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BackingSettings {
     amqp_url: Secret,
     amqp: AmqpSettings,

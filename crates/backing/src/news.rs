@@ -1,16 +1,14 @@
 //! What the rest of the platform is told: what became of messages, and who opted out.
 
-use std::collections::BTreeMap;
-
 use bus::{Outgoing, Route, Topic};
 use ledger::{BatchRecord, Row};
 use message::{
-    BatchId, BatchKey, Chunk, DistributionId, MessageState, OrganizationId, Reference, Timestamp,
-    event::{EVENT_VERSION, Event, OptOutEvent, StatusEvent, StatusEvents},
+    BatchId, BatchKey, Chunk, DistributionId, MessageState, OrganizationId, Timestamp,
+    event::{EVENT_VERSION, Event, OptOutEvent},
     opt_out::{OptOutChange, OptOutKind},
 };
 
-use crate::fingerprint;
+use crate::{fingerprint, status_events};
 
 /// Messages in one event: about 100 KB of JSON.
 const MESSAGES_MAX: usize = 500;
@@ -55,18 +53,15 @@ impl<'a> From<&'a BatchRecord> for About<'a> {
 pub struct News<'a> {
     about: About<'a>,
     now: Timestamp,
-    by_status: BTreeMap<MessageState, BTreeMap<u32, StatusEvent>>,
+    rows: Vec<Row>,
 }
 
 impl<'a> News<'a> {
     /// Nothing yet. `now` stands for the time of a row that does not know its own.
     #[must_use]
     pub fn new(about: About<'a>, now: Timestamp) -> Self {
-        Self {
-            about,
-            now,
-            by_status: BTreeMap::new(),
-        }
+        let rows = Vec::new();
+        Self { about, now, rows }
     }
 
     /// Tells what `row` says.
@@ -76,40 +71,23 @@ impl<'a> News<'a> {
             return;
         }
         // Only rows that intake refused have no number, and those it told itself.
-        let Some(to) = row.to else { return };
-        let reference = Reference {
-            batch: self.about.batch,
-            row: row.row,
-        };
-        let some = |text: String| Some(text).filter(|text| !text.is_empty());
-        let event = StatusEvent {
-            event_id: format!("{reference}:{}", row.state),
-            seq: row.seq,
-            reference,
-            row: row.row,
-            to,
-            attempt: row.attempt,
-            error_code: some(row.code),
-            provider_message_id: some(row.provider_message_id),
-            connection_id: row.connection_id,
-            at: row.changed_at.unwrap_or(self.now),
-        };
-        let rows = self.by_status.entry(row.state).or_default();
-        rows.insert(row.row, event);
+        if row.to.is_some() {
+            self.rows.push(row);
+        }
     }
 
     /// One message per status, or several if there are many rows.
     #[must_use]
-    pub fn into_messages(self) -> Vec<Outgoing> {
-        let mut messages = Vec::new();
-        for (status, rows) in self.by_status {
-            let mut rows = rows.into_values().peekable();
-            while rows.peek().is_some() {
-                let part = rows.by_ref().take(MESSAGES_MAX).collect();
-                messages.push(self.about.message(status, part));
-            }
-        }
-        messages
+    pub fn into_messages(mut self) -> Vec<Outgoing> {
+        // What was told last goes first among its like, and its like behind it go.
+        self.rows.reverse();
+        self.rows.sort_by_key(|row| (row.state, row.row));
+        self.rows.dedup_by_key(|row| (row.state, row.row));
+        self.rows
+            .chunk_by(|one, next| one.state == next.state)
+            .flat_map(|rows| rows.chunks(MESSAGES_MAX))
+            .map(|rows| self.about.message(rows, self.now))
+            .collect()
     }
 }
 
@@ -126,20 +104,15 @@ pub fn statuses(
 }
 
 impl About<'_> {
-    fn message(&self, status: MessageState, messages: Vec<StatusEvent>) -> Outgoing {
-        let seqs = || messages.iter().map(|message| message.seq);
+    /// The message about `rows`, which all have the same status and of which there is at least one.
+    fn message(&self, rows: &[Row], now: Timestamp) -> Outgoing {
+        let status = rows[0].state;
+        let seqs = || rows.iter().map(|row| row.seq);
         let (first, last) = (seqs().min().unwrap_or(0), seqs().max().unwrap_or(0));
-        let name = format!("{}:{status}:{first}-{last}:{}", self.batch, messages.len());
+        let name = format!("{}:{status}:{first}-{last}:{}", self.batch, rows.len());
         let key = format!("{}.{}.{status}", self.organization_id, self.distribution_id);
-        let event = Event::Status(StatusEvents {
-            v: EVENT_VERSION,
-            organization_id: self.organization_id.clone(),
-            distribution_id: self.distribution_id.clone(),
-            batch_id: self.batch_id.clone(),
-            status,
-            messages,
-        });
-        told(key, name, &event)
+        let body = status_events::write(self, rows, now);
+        Outgoing::new(Route::Topic(Topic::Events, key), name, body)
     }
 }
 
@@ -198,7 +171,7 @@ fn told(key: String, name: String, event: &Event) -> Outgoing {
 
 #[cfg(test)]
 mod tests {
-    use message::{Msisdn, opt_out::OptOutSource};
+    use message::{Msisdn, Reference, event::StatusEvents, opt_out::OptOutSource};
 
     use super::*;
 

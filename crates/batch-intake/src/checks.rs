@@ -95,7 +95,7 @@ fn chunk_row(
     names: &BTreeSet<&str>,
 ) -> ChunkRow {
     let mut fields = recipient.fields;
-    fields.retain(|name, _| names.contains(name.as_str()));
+    fields.retain(|name| names.contains(name));
     ChunkRow {
         row,
         to,
@@ -132,7 +132,7 @@ impl Faults {
         let characters_max = usize::from(terms.segments_max) * SEGMENT_CHARACTERS_MAX;
         // Before rendering: a long value in many placeholders would make a huge text of a small row.
         for name in names {
-            let value = recipient.fields.get(*name).map_or("", String::as_str);
+            let value = recipient.fields.get(name).unwrap_or_default();
             if value.len() > characters_max && value.chars().count() > characters_max {
                 let detail = format!("more than {characters_max} characters");
                 self.add(&format!("fields.{name}"), Rule::TextLength, detail);
@@ -168,7 +168,7 @@ impl Faults {
                 Rule::MissingField,
                 detail,
             );
-            fields.insert(missing.field, String::new());
+            fields.insert(missing.field, "");
         }
     }
 }
@@ -180,10 +180,7 @@ mod tests {
     fn recipient(to: &str, fields: &[(&str, &str)]) -> DraftRow {
         Ok(Recipient {
             to: to.to_owned(),
-            fields: fields
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+            fields: fields.iter().copied().collect(),
         })
     }
 
@@ -275,6 +272,9 @@ mod tests {
             panic!("one row is good")
         };
         assert_eq!((good.row, good.segments), (3, 2));
-        assert_eq!(good.fields.keys().collect::<Vec<_>>(), ["t"]);
+        assert_eq!(
+            good.fields.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            ["t"]
+        );
     }
 }

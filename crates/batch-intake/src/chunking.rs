@@ -1,11 +1,13 @@
 //! How rows become chunks. A chunk is what the connection sends in about the given seconds, counted
 //! in segments, because that is what its limit is counted in.
 
+use std::time::SystemTime;
+
 use bus::{Outgoing, Route};
 use ledger::BatchRecord;
 use message::{
-    Chunk,
-    chunk::{CHUNK_ROWS_MAX, CHUNK_VERSION, ChunkRow},
+    Chunk, Timestamp,
+    chunk::{CHUNK_ROWS_MAX, CHUNK_VERSION, ChunkRow, QUEUED_AT},
 };
 
 /// Cuts `rows` in order. A chunk has at least one row, so the slowest connection still sends; the
@@ -63,15 +65,15 @@ impl Wrapping<'_> {
         };
         let body = serde_json::to_vec(&chunk).expect("a chunk is made of JSON values only");
         let name = format!("{}-{first}-a1", self.record.key);
+        let now = Timestamp::from(SystemTime::now());
         Outgoing::new(Route::Queue(self.queue.to_owned()), name, body)
+            .with_header(QUEUED_AT, now.as_millis().to_string())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use message::Msisdn;
+    use message::{Fields, Msisdn};
     use proptest::prelude::*;
 
     use super::*;
@@ -83,7 +85,7 @@ mod tests {
                 row,
                 to: Msisdn::parse("+33639980001").expect("a number"),
                 segments: *segments,
-                fields: BTreeMap::new(),
+                fields: Fields::new(),
             })
             .collect()
     }

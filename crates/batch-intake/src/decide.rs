@@ -18,6 +18,7 @@ use crate::{
     refusals::of_batch,
     rows::DraftRow,
     service::{Intake, now},
+    turns::Party,
 };
 
 /// A batch that was read without fault, and what was decided about its organisation.
@@ -50,7 +51,12 @@ enum Entered {
 
 impl Intake {
     /// From bytes to a decision. `Ok` means that the delivery may be acked.
-    pub(crate) async fn decide(&self, delivery: &Delivery, lane: Lane) -> Result<Outcome, Halt> {
+    pub(crate) async fn decide(
+        &self,
+        delivery: &Delivery,
+        lane: Lane,
+        party: &Party,
+    ) -> Result<Outcome, Halt> {
         let body = &delivery.body;
         if body.len() > self.settings.body_bytes_max {
             let detail = format!(
@@ -63,7 +69,7 @@ impl Intake {
                 .refuse_unread(delivery, lane, Names::default(), vec![fault])
                 .await;
         }
-        let draft = self.read(body.clone(), lane).await?;
+        let draft = self.read(party, body.clone(), lane).await?;
         let organization = match &draft.names.organization_id {
             Some(id) => {
                 self.patience
@@ -90,7 +96,7 @@ impl Intake {
                     late,
                     organization,
                 };
-                self.decide_sound(delivery, names, sound).await
+                self.decide_sound(delivery, party, names, sound).await
             }
             (_, template) => {
                 let known = names.organization_id.is_some();
@@ -98,7 +104,9 @@ impl Intake {
                 let misshapen = refusals.iter().any(|fault| fault.rule == Rule::Malformed);
                 refusals.extend(if known {
                     let region = organization.default_region;
-                    let checked = self.check(rows, template, segments_max, region).await?;
+                    let checked = self
+                        .check(party, rows, template, segments_max, region)
+                        .await?;
                     checked.refusals
                 } else {
                     let bad = rows.into_iter().filter_map(Result::err);
@@ -117,6 +125,7 @@ impl Intake {
     async fn decide_sound(
         &self,
         delivery: &Delivery,
+        party: &Party,
         names: Names,
         sound: Sound,
     ) -> Result<Outcome, Halt> {
@@ -128,7 +137,7 @@ impl Intake {
             organization,
         } = sound;
         let (head, rows, digest) = self
-            .work(move || {
+            .work(party, move || {
                 let digest = digest(&head, &rows);
                 (head, rows, digest)
             })
@@ -148,7 +157,9 @@ impl Intake {
         }
         let recipients = rows.len();
         let (region, most) = (organization.default_region.clone(), head.segments_max);
-        let checked = self.check(rows, Some(template), Some(most), region).await?;
+        let checked = self
+            .check(party, rows, Some(template), Some(most), region)
+            .await?;
         let entered = match known {
             Some(known) => self.again(known).await?,
             None => {
@@ -164,8 +175,7 @@ impl Intake {
         };
         match entered {
             Entered::Open(open, outcome) => {
-                let (record, connection) = *open;
-                self.hand_on(&names, &head, record, &connection, checked, outcome)
+                self.hand_on(party, &names, &head, *open, checked, outcome)
                     .await
             }
             Entered::Repeated => Ok(Outcome::Repeated),
@@ -226,24 +236,26 @@ impl Intake {
         ))
     }
 
-    async fn read(&self, body: Bytes, lane: Lane) -> Result<Draft, Halt> {
+    async fn read(&self, party: &Party, body: Bytes, lane: Lane) -> Result<Draft, Halt> {
         let limits = Limits {
             segments_max: self.settings.segments_max.get(),
             expiry_default: self.settings.expiry_default,
             expiry_max: self.settings.expiry_max,
         };
-        self.work(move || read(&body, lane, limits, now())).await
+        self.work(party, move || read(&body, lane, limits, now()))
+            .await
     }
 
     async fn check(
         &self,
+        party: &Party,
         rows: Vec<DraftRow>,
         template: Option<Template>,
         segments_max: Option<u8>,
         default_region: Option<String>,
     ) -> Result<Checked, Halt> {
         let segments_max = segments_max.unwrap_or(self.settings.segments_max.get());
-        self.work(move || {
+        self.work(party, move || {
             let terms = Terms {
                 template: template.as_ref(),
                 segments_max,

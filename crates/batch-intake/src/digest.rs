@@ -37,7 +37,7 @@ pub(crate) fn digest(head: &Head, rows: &[DraftRow]) -> String {
                 canon.tag(b'r');
                 canon.text(&recipient.to);
                 canon.number(recipient.fields.len() as u64);
-                for (name, value) in &recipient.fields {
+                for (name, value) in recipient.fields.iter() {
                     canon.text(name);
                     canon.text(value);
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bus::{Declared, Outgoing, Route, SendQueue, Topic};
 use ledger::{BatchRecord, NewRow, QueueEntry};
-use message::{BatchKey, Connection, chunk::ChunkRow};
+use message::{BatchKey, Connection, Weight, chunk::ChunkRow};
 
 use crate::{
     checks::Checked,
@@ -15,6 +15,7 @@ use crate::{
     reading::{Head, Names},
     refusals::events,
     service::{Intake, now},
+    turns::Party,
 };
 
 /// Rows in one call to the ledger.
@@ -29,10 +30,10 @@ impl Intake {
     /// unpublished batch, and its delivery comes back.
     pub(crate) async fn hand_on(
         &self,
+        party: &Party,
         names: &Names,
         head: &Head,
-        record: BatchRecord,
-        connection: &Connection,
+        (record, connection): (BatchRecord, Connection),
         checked: Checked,
         outcome: Outcome,
     ) -> Result<Outcome, Halt> {
@@ -42,7 +43,7 @@ impl Intake {
             refusals,
         } = checked;
         let (accepted, refused, recipients) = (good.len(), refusals.len(), entries.len());
-        let working = self.permit().await;
+        let working = self.turn(party).await;
         self.write_rows(record.key, &entries).await?;
         drop(entries);
         let source = record.key.to_string();
@@ -65,7 +66,8 @@ impl Intake {
             let rate = connection.segments_per_second;
             let chunks = self.chunks(head, &record, queue.name(), good, rate).await?;
             drop(working); // what follows is waiting
-            self.publish_chunks(&queue, &record, &chunks).await?;
+            self.publish_chunks(&queue, &record, head.weight, &chunks)
+                .await?;
         }
         self.patience
             .until("mark batch published", || {
@@ -133,6 +135,7 @@ impl Intake {
         &self,
         queue: &SendQueue,
         record: &BatchRecord,
+        weight: Option<Weight>,
         chunks: &[Outgoing],
     ) -> Result<(), Halt> {
         let entry = QueueEntry {
@@ -142,6 +145,7 @@ impl Intake {
             connection_id: record.connection_id.clone(),
             class: record.class,
             expires_at: record.expires_at.plus(self.settings.queue_margin),
+            weight,
         };
         let mut pauses = self.patience.pauses();
         let mut births = 0;
@@ -164,9 +168,11 @@ impl Intake {
         entry: &QueueEntry,
         chunks: &[Outgoing],
     ) -> Result<bool, Halt> {
-        let declare = || {
+        let declare = async || {
+            let _turn = self.declaring.turn(queue.clone()).await;
             self.patience
                 .until("declare queue", || self.bus.declare_send_queue(queue))
+                .await
         };
         let declared: Declared = declare().await?;
         self.patience

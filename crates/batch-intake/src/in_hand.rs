@@ -1,45 +1,53 @@
-//! One batch, one hand: copies of a batch that this process holds at the same time take turns, so
-//! that the second finds the first one's work done. Copies in other processes are held apart by the
+//! One thing, one hand: copies of a batch that this process holds at the same time take turns, so
+//! that the second finds the first one's work done; so do those who declare the same young queue. Copies in other processes are held apart by the
 //! ledger and, in the worst case, by the workers' claims.
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use message::BatchKey;
 use tokio::sync::OwnedMutexGuard;
 
-type Turns = HashMap<BatchKey, Arc<tokio::sync::Mutex<()>>>;
+type Turns<K> = HashMap<K, Arc<tokio::sync::Mutex<()>>>;
 
-/// Batches that are being worked on.
-#[derive(Debug, Default)]
-pub(crate) struct InHand(Mutex<Turns>);
+/// What is being worked on, by its name.
+#[derive(Debug)]
+pub(crate) struct InHand<K>(Mutex<Turns<K>>);
 
-/// A batch's turn; the next copy's begins when it is dropped.
-pub(crate) struct Turn<'a> {
-    owner: &'a InHand,
-    key: BatchKey,
+impl<K> Default for InHand<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+/// A turn at one thing; the next one's begins when it is dropped.
+pub(crate) struct Turn<'a, K: Eq + Hash> {
+    owner: &'a InHand<K>,
+    key: K,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl InHand {
-    /// Waits until no other copy of `key` is being worked on.
-    pub(crate) async fn turn(&self, key: BatchKey) -> Turn<'_> {
-        let lock = self.with(|turns| Arc::clone(turns.entry(key).or_default()));
+impl<K: Eq + Hash + Clone> InHand<K> {
+    /// Waits until nobody else works on `key`.
+    pub(crate) async fn turn(&self, key: K) -> Turn<'_, K> {
+        let lock = self.with(|turns| Arc::clone(turns.entry(key.clone()).or_default()));
         Turn {
             owner: self,
             key,
             guard: Some(lock.lock_owned().await),
         }
     }
+}
 
-    fn with<T>(&self, work: impl FnOnce(&mut Turns) -> T) -> T {
+impl<K> InHand<K> {
+    fn with<T>(&self, work: impl FnOnce(&mut Turns<K>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Drop for Turn<'_> {
+impl<K: Eq + Hash> Drop for Turn<'_, K> {
     fn drop(&mut self) {
         self.guard = None;
         self.owner.with(|turns| {
@@ -61,7 +69,7 @@ mod tests {
     #[tokio::test]
     async fn copies_take_turns_and_leave_nothing_behind() {
         let in_hand = InHand::default();
-        let key = BatchKey::from_u64(7);
+        let key = 7;
         let first = in_hand.turn(key).await;
         let mut second = std::pin::pin!(in_hand.turn(key));
         let waits = tokio::time::timeout(std::time::Duration::from_millis(20), &mut second).await;

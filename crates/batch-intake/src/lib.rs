@@ -6,7 +6,11 @@
 //! published, and only then it is acked. Whoever dies on the way leaves a batch that comes back, is
 //! recognised by its digest, and is finished with the connection that was chosen first. Chunks that
 //! went out twice on that way are inert: a worker's claim finds their rows decided.
+//!
+//! Organisations take turns. Each may have a share of the batches in hand; what it has beyond that
+//! is laid aside into other queues ([`aside`]), and who waits for work is given it round ([`turns`]).
 
+mod aside;
 mod cancelled;
 mod checks;
 mod chunking;
@@ -18,6 +22,7 @@ mod in_hand;
 mod members;
 mod metrics;
 mod patience;
+mod peek;
 mod reading;
 mod refusals;
 mod refuse;
@@ -25,6 +30,7 @@ mod rows;
 mod service;
 mod settings;
 mod syntax;
+mod turns;
 
 pub use metrics::IntakeMetrics;
 pub use service::BatchIntake;

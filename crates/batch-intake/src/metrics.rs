@@ -13,6 +13,7 @@ pub struct IntakeMetrics {
     seconds: Histogram,
     in_flight: IntGauge,
     retries: IntCounterVec,
+    laid_aside: IntCounter,
 }
 
 /// How a batch ended.
@@ -95,6 +96,10 @@ impl IntakeMetrics {
                 "Calls repeated because the broker or the ledger did not answer well.",
                 &["backing"],
             ),
+            laid_aside: metrics.counter(
+                "smsfleet_intake_batches_laid_aside_total",
+                "Batches moved to a waiting queue because their organisation had its share in hand.",
+            ),
         }
     }
 
@@ -116,6 +121,10 @@ impl IntakeMetrics {
 
     pub(crate) fn refused(&self, rule: Rule) {
         self.refused.with_label_values(&[rule.as_str()]).inc();
+    }
+
+    pub(crate) fn laid_aside(&self) {
+        self.laid_aside.inc();
     }
 
     pub(crate) fn retried(&self, backing: Backing) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use message::{
     BatchId, ConnectionId, DistributionId, DoubtPolicy, Method, OrganizationId, Refusal, Rule,
-    Timestamp, template::Template,
+    Timestamp, Weight, template::Template,
 };
 use serde_json::value::RawValue;
 
@@ -27,8 +27,10 @@ pub(crate) struct Limits {
 /// Which queue a batch came from, and so which of the two shapes it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// A scheduler's [`Batch`].
+    /// A scheduler's [`Batch`](message::Batch).
     Schedulers,
+    /// The same, laid aside in this one of the queues for that.
+    Waiting(usize),
     /// The fleet's own [`InternalBatch`].
     Internal,
 }
@@ -69,6 +71,8 @@ pub(crate) struct Head {
     pub(crate) text: String,
     pub(crate) on_doubt: DoubtPolicy,
     pub(crate) segments_max: u8,
+    /// No part of the digest: it changes nothing about what is sent to whom.
+    pub(crate) weight: Option<Weight>,
     /// As the scheduler wrote it: part of the digest.
     pub(crate) expires_at_given: Option<Timestamp>,
     /// With the default filled in.
@@ -89,7 +93,8 @@ const BATCH_ID: &str = "1 to 128 characters of A-Z a-z 0-9 _ - . :";
 const METHOD: &str = "`invite`, `reminder`, `thank_you` or `interactive`";
 const ON_DOUBT: &str = "`hold` or `resend`";
 const TIME: &str = "an RFC 3339 date and time";
-const NAMES: [&str; 9] = [
+const WEIGHT: &str = "a whole number from 1 to 100";
+const NAMES: [&str; 10] = [
     "organization_id",
     "distribution_id",
     "batch_id",
@@ -99,6 +104,7 @@ const NAMES: [&str; 9] = [
     "expires_at",
     "on_doubt",
     "max_segments",
+    "weight",
 ];
 const INTERNAL_NAMES: [&str; 3] = ["batch", "exempt_from_opt_out", "connection_id"];
 
@@ -122,7 +128,7 @@ pub(crate) fn read(body: &[u8], lane: Lane, limits: Limits, now: Timestamp) -> D
         return draft;
     };
     match lane {
-        Lane::Schedulers => {
+        Lane::Schedulers | Lane::Waiting(_) => {
             draft.head = draft.fill(Members::new(text, object), None, limits, now);
         }
         Lane::Internal => {
@@ -191,6 +197,7 @@ impl Draft {
         let recipients = members.raw("recipients");
         let expires_at = members.optional::<Option<Timestamp>>("expires_at", TIME);
         let on_doubt = members.optional::<DoubtPolicy>("on_doubt", ON_DOUBT);
+        let weight = members.optional::<Option<Weight>>("weight", WEIGHT);
         self.segments_max = members.segments_max(limits.segments_max);
         self.rows = recipients.map_or_else(Vec::new, |raw| members.rows(raw));
         members.refuse_unknown(&NAMES);
@@ -215,6 +222,7 @@ impl Draft {
             text: text?,
             on_doubt: on_doubt?.unwrap_or(defaults.on_doubt),
             segments_max: self.segments_max?,
+            weight: weight?.flatten(),
             expires_at_given: given,
             expires_at: given.unwrap_or_else(|| now.plus(limits.expiry_default)),
             internal,

@@ -5,10 +5,10 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use bus::{Bus, BusError, Consumer, Delivery, Outgoing, queue};
+use bus::{Bus, BusError, Consumer, Delivery, Outgoing, SendQueue, queue};
 use ledger::Ledger;
-use message::Timestamp;
-use tokio::sync::Semaphore;
+use message::{BatchKey, Timestamp};
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -16,7 +16,9 @@ use crate::{
     in_hand::InHand,
     metrics::Outcome,
     patience::{Halt, Patience},
+    peek,
     reading::Lane,
+    turns::{Party, Shares, Turn, Turns},
 };
 
 /// The service; see the crate.
@@ -34,9 +36,14 @@ pub(crate) struct Intake {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) metrics: IntakeMetrics,
     pub(crate) patience: Patience,
-    pub(crate) in_hand: InHand,
+    pub(crate) in_hand: InHand<BatchKey>,
+    /// Queues that are being declared: a broker that makes one answers badly to whoever asks it
+    /// for the same meanwhile.
+    pub(crate) declaring: InHand<SendQueue>,
     /// Batches being read, checked and written; the others only wait and hold their bytes.
-    pub(crate) at_work: Semaphore,
+    pub(crate) at_work: Turns,
+    /// What each organisation has in hand of what schedulers handed over.
+    shares: Shares,
 }
 
 impl BatchIntake {
@@ -68,25 +75,31 @@ impl BatchIntake {
                 stop: stop.clone(),
                 metrics: self.metrics.clone(),
             },
-            at_work: Semaphore::new(usize::from(self.settings.batches_at_work.get())),
+            at_work: Turns::new(usize::from(self.settings.batches_at_work.get())),
+            shares: Shares::new(usize::from(self.settings.batches_per_organization.get())),
             in_hand: InHand::default(),
+            declaring: InHand::default(),
             settings: self.settings,
             bus: self.bus,
             ledger: self.ledger,
             metrics: self.metrics,
         });
-        // Two lanes with slots of their own: confirmations never wait behind mailings.
-        tokio::try_join!(
-            Arc::clone(&intake).lane(Lane::Schedulers, stop.clone()),
-            Arc::clone(&intake).lane(Lane::Internal, stop),
-        )?;
+        // Lanes with slots of their own: confirmations never wait behind mailings, nor one
+        // organisation behind what another has handed over.
+        let mut lanes = JoinSet::new();
+        for lane in Lane::all() {
+            lanes.spawn(Arc::clone(&intake).lane(lane, stop.clone()));
+        }
+        while let Some(ended) = lanes.join_next().await {
+            ended??;
+        }
         Ok(())
     }
 }
 
 impl Intake {
     async fn lane(self: Arc<Self>, lane: Lane, stop: CancellationToken) -> anyhow::Result<()> {
-        let prefetch = self.settings.batches_in_flight.get();
+        let prefetch = lane.slots(self.settings.batches_in_flight.get());
         let slots = Arc::new(Semaphore::new(usize::from(prefetch)));
         let in_flight = TaskTracker::new();
         'consumer: while let Ok(mut inbox) = self.consumer(lane, prefetch).await {
@@ -111,7 +124,7 @@ impl Intake {
                 let intake = Arc::clone(&self);
                 in_flight.spawn(async move {
                     let _slot = slot; // given back however this ends
-                    intake.take(delivery, lane).await;
+                    intake.place(delivery, lane).await;
                 });
             }
         }
@@ -136,11 +149,28 @@ impl Intake {
         }
     }
 
+    /// Works on a batch if its organisation's share allows it, and lays it aside if not.
+    async fn place(&self, delivery: Delivery, lane: Lane) {
+        let party = match lane {
+            Lane::Internal => None,
+            Lane::Schedulers | Lane::Waiting(_) => peek::organization(&delivery.body),
+        };
+        let share = match (lane, &party) {
+            (Lane::Schedulers, Some(organization)) => match self.shares.take(organization) {
+                None => return self.lay_aside(delivery, organization).await,
+                share => share,
+            },
+            _ => None,
+        };
+        self.take(delivery, lane, &party).await;
+        drop(share);
+    }
+
     /// One batch, from taken to decided. What is not decided is not acked and comes again.
-    async fn take(&self, delivery: Delivery, lane: Lane) {
+    async fn take(&self, delivery: Delivery, lane: Lane, party: &Party) {
         let began = Instant::now();
         self.metrics.began();
-        let decided = match self.decide(&delivery, lane).await {
+        let decided = match self.decide(&delivery, lane, party).await {
             Err(Halt::Poison(reason)) => self.bury(&delivery, lane, reason).await,
             other => other,
         };
@@ -191,12 +221,13 @@ impl Intake {
         }
     }
 
-    /// Computes off the reactor, so that heartbeats go on, and only as many at once as allowed.
+    /// Computes off the reactor, so that heartbeats go on, in a turn of `party`.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
+        party: &Party,
         compute: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Halt> {
-        let _permit = self.permit().await;
+        let _turn = self.turn(party).await;
         self.blocking(compute).await
     }
 
@@ -206,22 +237,39 @@ impl Intake {
     ) -> Result<T, Halt> {
         tokio::task::spawn_blocking(compute)
             .await
-            .map_err(|_| Halt::Poison("panic"))
+            // A process that ends drops what it had not begun: that says nothing about the batch.
+            .map_err(|error| match error.is_panic() {
+                true => Halt::Poison("panic"),
+                false => Halt::Stopped,
+            })
     }
 
-    pub(crate) async fn permit(&self) -> tokio::sync::SemaphorePermit<'_> {
-        self.at_work
-            .acquire()
-            .await
-            .expect("permits are never closed")
+    pub(crate) async fn turn(&self, party: &Party) -> Turn {
+        self.at_work.turn(party).await
     }
 }
 
 impl Lane {
+    fn all() -> impl Iterator<Item = Self> {
+        let waiting = (0..queue::WAITING_BATCHES.len()).map(Self::Waiting);
+        [Self::Schedulers, Self::Internal]
+            .into_iter()
+            .chain(waiting)
+    }
+
     pub(crate) const fn queue(self) -> &'static str {
         match self {
             Self::Schedulers => queue::BATCHES,
             Self::Internal => queue::INTERNAL_BATCHES,
+            Self::Waiting(place) => queue::WAITING_BATCHES[place],
+        }
+    }
+
+    /// All that is laid aside shares what a lane may have in hand.
+    fn slots(self, in_flight: u16) -> u16 {
+        match self {
+            Self::Schedulers | Self::Internal => in_flight,
+            Self::Waiting(_) => in_flight.div_ceil(queue::WAITING_BATCHES.len() as u16),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub chunks_per_publish: NonZeroU16,
     /// Batches taken and not yet acked, per lane: those at work and those whose queue settles.
     pub batches_in_flight: NonZeroU16,
+    /// How many of them may be one organisation's; more are laid aside.
+    pub batches_per_organization: NonZeroU16,
     /// Batches that are read, checked and written at the same time: what bounds memory.
     pub batches_at_work: NonZeroU16,
     /// The first pause when broker or ledger are away.

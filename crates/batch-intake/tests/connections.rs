@@ -4,7 +4,9 @@ mod support;
 
 use bus::queue;
 use ledger::Ledger;
-use message::{Class, ConnectionId, OrganizationId, Rule, connection::OrganizationSettings};
+use message::{
+    Class, ConnectionId, OrganizationId, Rule, Weight, connection::OrganizationSettings,
+};
 use serde_json::json;
 use support::{Bench, Decided, ORGANIZATION, batch, now, text, with};
 
@@ -153,4 +155,32 @@ async fn a_chunk_is_five_seconds_of_the_connections_rate() {
     let mut sizes: Vec<usize> = left.chunks.values().map(|chunk| chunk.rows.len()).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [20, 50, 50]);
+}
+
+#[tokio::test]
+async fn a_batch_may_say_what_its_distribution_weighs_and_a_later_one_another() {
+    let bench = Bench::new().await;
+    for (id, weight, then) in [
+        ("b1", None, None),
+        ("b2", Some(30), Some(30)),
+        ("b3", None, Some(30)),
+        ("b4", Some(5), Some(5)),
+    ] {
+        let batch = match weight {
+            Some(weight) => with(batch(id, 1), "weight", json!(weight)),
+            None => batch(id, 1),
+        };
+        bench.hand_over(text(&batch)).await;
+        assert_eq!(bench.run(1).await, Decided::only("taken", 1));
+        let list = bench.ledger.queues(None).await.expect("embedded");
+        let (queue, _) = &list.expect("a list").queues[0];
+        assert_eq!(queue.weight, then.and_then(Weight::new), "{id}");
+    }
+    for bad in [json!(0), json!(101), json!("much")] {
+        let name = format!("bad-{bad}").replace('"', "");
+        bench
+            .hand_over(text(&with(batch(&name, 1), "weight", bad)))
+            .await;
+        assert_eq!(bench.run(1).await, Decided::only("refused", 1));
+    }
 }

@@ -11,6 +11,18 @@ pub mod queue {
     pub const BATCHES: &str = "sms.batches";
     /// Batches that the fleet itself makes: confirmations and help texts.
     pub const INTERNAL_BATCHES: &str = "sms.batches.internal";
+    /// Batches that intake laid aside because their organisation has others in its hands: by a
+    /// hash of the organisation.
+    pub const WAITING_BATCHES: [&str; 8] = [
+        "sms.batches.waiting.0",
+        "sms.batches.waiting.1",
+        "sms.batches.waiting.2",
+        "sms.batches.waiting.3",
+        "sms.batches.waiting.4",
+        "sms.batches.waiting.5",
+        "sms.batches.waiting.6",
+        "sms.batches.waiting.7",
+    ];
     /// Groups of verified delivery receipts.
     pub const STATUS_CALLBACKS: &str = "sms.callbacks.status";
     /// Groups of verified inbound messages.
@@ -19,9 +31,17 @@ pub mod queue {
     pub const DEAD: &str = "sms.dead";
 
     /// All of them.
-    pub const ALL: [&str; 5] = [
+    pub const ALL: [&str; 13] = [
         BATCHES,
         INTERNAL_BATCHES,
+        WAITING_BATCHES[0],
+        WAITING_BATCHES[1],
+        WAITING_BATCHES[2],
+        WAITING_BATCHES[3],
+        WAITING_BATCHES[4],
+        WAITING_BATCHES[5],
+        WAITING_BATCHES[6],
+        WAITING_BATCHES[7],
         STATUS_CALLBACKS,
         MESSAGE_CALLBACKS,
         DEAD,

@@ -15,6 +15,7 @@ pub(crate) enum Action {
     OptIn,
     AddConnection,
     DeleteConnection,
+    LimitConnection,
     SetOrganization,
     Redrive,
 }
@@ -30,6 +31,7 @@ impl Action {
             Self::OptIn => "opt_in",
             Self::AddConnection => "add_connection",
             Self::DeleteConnection => "delete_connection",
+            Self::LimitConnection => "limit_connection",
             Self::SetOrganization => "set_organization",
             Self::Redrive => "redrive_dead_letters",
         }

@@ -33,7 +33,10 @@ impl Backlog {
         let look = match known {
             Some(look) if look.at.elapsed() < LOOK_EVERY => look,
             _ => {
-                let depth = bus.depth(queue::BATCHES).await?;
+                let mut depth = bus.depth(queue::BATCHES).await?;
+                for aside in queue::WAITING_BATCHES {
+                    depth += bus.depth(aside).await?;
+                }
                 let look = next_look(known, Instant::now(), depth);
                 *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
                 look

@@ -370,6 +370,7 @@ async fn settle(bench: &Bench, rows: std::ops::Range<u32>, outcome: SettleOutcom
         token: 11,
         now: now(),
         sender: (organization(), "+15550001111".to_owned()),
+        index_ids: true,
         connection_id: message::ConnectionId::new("con_1").expect("an id"),
         rows: rows
             .map(|row| SettleRow {

@@ -66,6 +66,47 @@ async fn a_connection_is_added_listed_without_its_secrets_and_deleted() {
 }
 
 #[tokio::test]
+async fn the_rate_of_a_connection_is_shown_set_and_given_back() {
+    let bench = Bench::new();
+    let mut form = connection_body();
+    form["segments_per_second"] = 40.into();
+    let added = bench.post("/v1/connections", form).await.body;
+    let path = format!(
+        "/v1/connections/{}/limit{Q}",
+        added["id"].as_str().expect("an id")
+    );
+    let put = async |rate: serde_json::Value, path: &str| {
+        let body = json!({ "segments_per_second": rate }).to_string();
+        bench
+            .ask(Method::PUT, path, LIMITED, Body::from(body))
+            .await
+    };
+    let shown = bench.get(&path).await.ok();
+    assert_eq!(
+        (
+            &shown["segments_per_second"],
+            &shown["set"],
+            &shown["effective"]
+        ),
+        (&json!(40.0), &json!(null), &json!(40.0))
+    );
+    let set = put(json!(7.5), &path).await.ok();
+    assert_eq!(
+        (&set["segments_per_second"], &set["set"], &set["effective"]),
+        (&json!(40.0), &json!(7.5), &json!(7.5))
+    );
+    assert_eq!(bench.get(&path).await.ok(), set);
+    let refused = put(json!(0), &path).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (StatusCode::BAD_REQUEST, "invalid_limit")
+    );
+    let unknown = put(json!(1), &format!("/v1/connections/nobody/limit{Q}")).await;
+    assert_eq!(unknown.code(), "unknown_connection");
+    assert_eq!(put(json!(null), &path).await.ok(), shown);
+}
+
+#[tokio::test]
 async fn all_faults_of_a_form_are_reported_at_once_without_its_values() {
     let bench = Bench::new();
     let mut form = connection_body();

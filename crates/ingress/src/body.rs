@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use axum::{body::Body, http::header};
 use bytes::{Bytes, BytesMut};
-use http::Request;
+use http::{Request, header};
 use http_body_util::BodyExt;
+use hyper::body::Body;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{Settings, refused::Refused};
@@ -45,7 +45,10 @@ impl Bodies {
     ///
     /// # Errors
     /// If the body is too large or too slow, ends early, or finds no room beside the other large ones.
-    pub(crate) async fn read(&self, request: Request<Body>) -> Result<Whole<'_>, Refused> {
+    pub(crate) async fn read<B>(&self, request: Request<B>) -> Result<Whole<'_>, Refused>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let max = self.bytes_max;
         let announced = request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -62,11 +65,11 @@ impl Bodies {
         })
     }
 
-    async fn collect(
-        &self,
-        mut body: Body,
-    ) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Refused> {
-        let mut collected = BytesMut::new();
+    async fn collect<B>(&self, mut body: B) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Refused>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let mut collected = Collected::default();
         let mut room: Option<SemaphorePermit<'_>> = None;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Refused::Broken)?.into_data() else {
@@ -89,14 +92,52 @@ impl Bodies {
                     None => room = Some(taken),
                 }
             }
-            collected.extend_from_slice(&data);
+            collected.push(data);
+            if body.is_end_stream() {
+                break;
+            }
         }
-        Ok((collected.freeze(), room))
+        Ok((collected.into_bytes(), room))
+    }
+}
+
+/// The body so far. Most come in one piece, which is not copied.
+#[derive(Default)]
+struct Collected {
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Collected {
+    fn len(&self) -> usize {
+        self.first.len() + self.all.len()
+    }
+
+    fn push(&mut self, data: Bytes) {
+        if self.len() == 0 {
+            self.first = data;
+            return;
+        }
+        self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        self.all.extend_from_slice(&data);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() {
+            self.first
+        } else {
+            self.all.freeze()
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::{Full, StreamBody};
+    use hyper::body::Frame;
+
     use super::*;
 
     fn bodies(pieces: usize) -> Bodies {
@@ -107,8 +148,18 @@ mod tests {
         }
     }
 
-    fn request(bytes: usize) -> Request<Body> {
-        Request::new(Body::from(vec![b'a'; bytes]))
+    fn request(bytes: usize) -> Request<Full<Bytes>> {
+        Request::new(Full::from(vec![b'a'; bytes]))
+    }
+
+    #[tokio::test]
+    async fn a_body_in_pieces_is_whole_again() {
+        let pieces =
+            ["a=", "", "1", "&b=2"].map(|piece| Ok::<_, Infallible>(Frame::data(piece.into())));
+        let body = StreamBody::new(futures_util::stream::iter(pieces));
+        let bodies = bodies(1);
+        let read = bodies.read(Request::new(body)).await;
+        assert_eq!(read.expect("small").request.body(), "a=1&b=2");
     }
 
     #[tokio::test]

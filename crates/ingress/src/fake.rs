@@ -6,7 +6,7 @@ use http::{Request, Response};
 use message::{Connection, Timestamp};
 use providers::{
     AccessTokens, Answer, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities, Form,
-    LocalRefusal, Malformed, MtMessage, Provider, Reading, StatusLookUp, Submission, SubmitMode,
+    LocalRefusal, Malformed, MtMessage, Prepared, Provider, Reading, StatusLookUp, SubmitMode,
     Unsendable, Verified,
 };
 
@@ -29,6 +29,8 @@ pub(crate) static FAKE: Fake = Fake {
         opted_out_towards: providers::OptOutScope::Sender,
         answers_keywords: false,
         segments_per_second: 1.0,
+        requests_in_flight: 1,
+        sender_limits: &[],
         callback_methods: &["GET", "POST"],
         callback_content_types: &["application/json"],
         callback_slugs: &["fake"],
@@ -76,11 +78,11 @@ impl Provider for Fake {
         false
     }
 
-    fn build_request(
+    fn prepare(
         &self,
         _connection: &Connection,
-        _submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable> {
+        _public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable> {
         unreachable!("the ingress sends nothing")
     }
 

@@ -1,58 +1,92 @@
 //! Callbacks that arrive within a few milliseconds share one AMQP message: one message each would
 //! cost the broker more than everything on the way out. Each is answered after its group's confirm.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bus::{Bus, BusError, Outgoing, Route, queue};
-use message::callback::{CALLBACKS_VERSION, Callback, CallbackGroup};
+use bytes::Bytes;
 use providers::CallbackKind;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
-use crate::{IngressMetrics, Settings};
+use crate::{
+    IngressMetrics, Settings,
+    written::{self, Written},
+};
 
-/// Where verified callbacks are handed over. Dropping it ends the collectors once they are empty.
+/// Rooms that are kept, and how large they may be: what most of the time is enough.
+const ROOMS_MAX: usize = 4;
+const ROOM_BYTES_MAX: usize = 1024 * 1024;
+
+/// Where verified callbacks are handed over.
 pub(crate) struct Groups {
-    status: mpsc::Sender<Waiting>,
-    message: mpsc::Sender<Waiting>,
+    status: Arc<Lane>,
+    message: Arc<Lane>,
+    tasks: TaskTracker,
 }
 
-/// A callback whose provider waits for an answer.
-struct Waiting {
-    callback: Callback,
-    handed_over: oneshot::Sender<Result<(), BusError>>,
+/// The groups of one kind.
+struct Lane {
+    kind: CallbackKind,
+    wait: Duration,
+    callbacks_max: usize,
+    bytes_max: usize,
+    timeout: Duration,
+    /// AMQP messages that may wait for their confirm at once.
+    publishes: Semaphore,
+    bus: Arc<dyn Bus>,
+    metrics: IngressMetrics,
+    open: Mutex<Open>,
+}
+
+/// The group that callbacks are written to right now.
+#[derive(Default)]
+struct Open {
+    group: Group,
+    /// Wakes the task that waits for the group to be full or its time to be over.
+    full: Arc<Notify>,
+    /// Room of groups that are done, for the next ones: so much memory is dear to get and to give back.
+    rooms: Vec<Vec<u8>>,
+}
+
+/// Callbacks in the form in which they are published, and who waits for the answer.
+#[derive(Default)]
+struct Group {
+    body: Vec<u8>,
+    /// Bytes of the callbacks' bodies.
+    bytes: usize,
+    waiting: Vec<oneshot::Sender<Result<(), BusError>>>,
 }
 
 impl Groups {
-    /// Starts a collector for each kind in `tasks`.
-    pub(crate) fn start(
+    /// None yet. What is published is published in `tasks`.
+    pub(crate) fn new(
         settings: &Settings,
         bus: &Arc<dyn Bus>,
         metrics: &IngressMetrics,
         tasks: &TaskTracker,
     ) -> Self {
-        let start = |kind: CallbackKind| {
-            // As many as can be in flight, so that handing over never waits for a place.
-            let (sender, inbox) = mpsc::channel(settings.in_flight_max.get());
-            let collector = Collector {
+        let lane = |kind: CallbackKind| {
+            Arc::new(Lane {
                 kind,
                 wait: settings.group_wait,
                 callbacks_max: settings.group_max.get(),
                 bytes_max: settings.group_bytes_max,
-                publishes: Arc::new(Semaphore::new(settings.publishes_max.get())),
-                publisher: Arc::new(Publisher {
-                    bus: bus.clone(),
-                    kind,
-                    timeout: settings.publish_timeout,
-                    metrics: metrics.clone(),
-                }),
-            };
-            tasks.spawn(collector.run(inbox, tasks.clone()));
-            sender
+                timeout: settings.publish_timeout,
+                publishes: Semaphore::new(settings.publishes_max.get()),
+                bus: bus.clone(),
+                metrics: metrics.clone(),
+                open: Mutex::default(),
+            })
         };
         Self {
-            status: start(CallbackKind::Status),
-            message: start(CallbackKind::Message),
+            status: lane(CallbackKind::Status),
+            message: lane(CallbackKind::Message),
+            tasks: tasks.clone(),
         }
     }
 
@@ -64,83 +98,93 @@ impl Groups {
     pub(crate) async fn hand_over(
         &self,
         kind: CallbackKind,
-        callback: Callback,
+        callback: &Written<'_>,
     ) -> Result<(), BusError> {
-        let (handed_over, confirmed) = oneshot::channel();
-        let inbox = match kind {
+        let lane = match kind {
             CallbackKind::Status => &self.status,
             CallbackKind::Message => &self.message,
         };
-        let sent = inbox
-            .send(Waiting {
-                callback,
-                handed_over,
-            })
-            .await;
-        sent.map_err(|_| BusError::Closed)?;
+        let confirmed = lane.add(callback, &self.tasks)?;
         // The place of the local spool: when this is `Err`, the callback goes there instead and the
         // answer stays 2xx. Until it exists the provider is told 503.
         confirmed.await.unwrap_or(Err(BusError::Closed))
     }
 }
 
-struct Collector {
-    kind: CallbackKind,
-    wait: Duration,
-    callbacks_max: usize,
-    bytes_max: usize,
-    publishes: Arc<Semaphore>,
-    publisher: Arc<Publisher>,
-}
-
-impl Collector {
-    async fn run(self, mut inbox: mpsc::Receiver<Waiting>, tasks: TaskTracker) {
-        while let Some(first) = inbox.recv().await {
-            let group = self.collect(first, &mut inbox).await;
-            let permit = self.publishes.clone().acquire_owned().await;
-            let publisher = self.publisher.clone();
-            tasks.spawn(async move {
-                let _permit = permit; // given back however this ends
-                publisher.publish(group).await;
-            });
+impl Lane {
+    fn add(
+        self: &Arc<Self>,
+        callback: &Written<'_>,
+        tasks: &TaskTracker,
+    ) -> Result<oneshot::Receiver<Result<(), BusError>>, BusError> {
+        let (handed_over, confirmed) = oneshot::channel();
+        let mut open = self.open();
+        let is_first = open.group.waiting.is_empty();
+        if is_first {
+            open.group.body = open.rooms.pop().unwrap_or_default();
+            written::begin(&mut open.group.body);
         }
-        tracing::debug!(kind = self.kind.as_str(), "no more callbacks to collect");
+        let end = open.group.body.len();
+        if let Err(why) = written::append(&mut open.group.body, callback) {
+            open.group.body.truncate(end);
+            if is_first {
+                open.group = Group::default();
+            }
+            let why = format!("callback not written: {why}");
+            return Err(BusError::Unavailable(why.into()));
+        }
+        open.group.bytes += callback.body.len();
+        open.group.waiting.push(handed_over);
+        let is_full =
+            open.group.waiting.len() >= self.callbacks_max || open.group.bytes >= self.bytes_max;
+        if is_full {
+            let group = mem::take(&mut open.group);
+            if !is_first {
+                mem::take(&mut open.full).notify_one();
+            }
+            drop(open);
+            tasks.spawn(self.clone().publish_full(group));
+        } else if is_first {
+            let full = open.full.clone();
+            drop(open);
+            tasks.spawn(self.clone().publish_in_time(full));
+        }
+        Ok(confirmed)
     }
 
-    /// `first` and what follows it before the time is over or the group is full.
-    async fn collect(&self, first: Waiting, inbox: &mut mpsc::Receiver<Waiting>) -> Vec<Waiting> {
-        let time_over = tokio::time::sleep(self.wait);
-        tokio::pin!(time_over);
-        let mut bytes = first.callback.body.len();
-        let mut group = vec![first];
-        while group.len() < self.callbacks_max && bytes < self.bytes_max {
-            let next = tokio::select! {
-                biased;
-                next = inbox.recv() => next,
-                () = &mut time_over => break,
-            };
-            let Some(next) = next else { break };
-            bytes += next.callback.body.len();
-            group.push(next);
-        }
-        group
+    /// Publishes the group that has just begun when its time is over, unless it is full before. While
+    /// too many others wait for their confirm it stays open.
+    async fn publish_in_time(self: Arc<Self>, full: Arc<Notify>) {
+        let time_over = async {
+            tokio::time::sleep(self.wait).await;
+            self.publishes.acquire().await
+        };
+        let permit = tokio::select! {
+            biased;
+            () = full.notified() => return,
+            permit = time_over => permit,
+        };
+        let group = {
+            let mut open = self.open();
+            // It may have become full in this very moment, and another one have begun.
+            if !Arc::ptr_eq(&open.full, &full) {
+                return;
+            }
+            mem::take(&mut open.group)
+        };
+        self.publish(group).await;
+        drop(permit);
     }
-}
 
-struct Publisher {
-    bus: Arc<dyn Bus>,
-    kind: CallbackKind,
-    timeout: Duration,
-    metrics: IngressMetrics,
-}
+    async fn publish_full(self: Arc<Self>, group: Group) {
+        let permit = self.publishes.acquire().await;
+        self.publish(group).await;
+        drop(permit);
+    }
 
-impl Publisher {
-    async fn publish(&self, group: Vec<Waiting>) {
-        let (callbacks, waiting): (Vec<_>, Vec<_>) = group
-            .into_iter()
-            .map(|one| (one.callback, one.handed_over))
-            .unzip();
-        let confirmed = self.confirmed(callbacks).await;
+    async fn publish(&self, group: Group) {
+        let Group { body, waiting, .. } = group;
+        let confirmed = self.confirmed(body).await;
         let labels = [
             self.kind.as_str(),
             if confirmed.is_ok() {
@@ -160,21 +204,34 @@ impl Publisher {
         }
     }
 
-    async fn confirmed(&self, callbacks: Vec<Callback>) -> Result<(), BusError> {
-        let group = CallbackGroup {
-            v: CALLBACKS_VERSION,
-            callbacks,
-        };
-        let body = serde_json::to_vec(&group)
-            .map_err(|why| BusError::Unavailable(Arc::from(format!("group not written: {why}"))))?;
+    async fn confirmed(&self, mut body: Vec<u8>) -> Result<(), BusError> {
+        written::end(&mut body);
         let queue = match self.kind {
             CallbackKind::Status => queue::STATUS_CALLBACKS,
             CallbackKind::Message => queue::MESSAGE_CALLBACKS,
         };
         let name = format!("{}-{:032x}", self.kind.as_str(), fastrand::u128(..));
-        let outgoing = Outgoing::new(Route::Queue(queue.to_owned()), name, body);
-        tokio::time::timeout(self.timeout, self.bus.publish(vec![outgoing]))
+        let body = Bytes::from(body);
+        let outgoing = Outgoing::new(Route::Queue(queue.to_owned()), name, body.clone());
+        let confirmed = tokio::time::timeout(self.timeout, self.bus.publish(vec![outgoing]))
             .await
-            .unwrap_or_else(|_| Err(BusError::Unavailable(Arc::from("no confirm in time"))))
+            .unwrap_or_else(|_| Err(BusError::Unavailable(Arc::from("no confirm in time"))));
+        if body.is_unique() {
+            self.keep(body.into());
+        }
+        confirmed
+    }
+
+    /// Keeps the room of a group that is done.
+    fn keep(&self, mut room: Vec<u8>) {
+        room.clear();
+        let rooms = &mut self.open().rooms;
+        if rooms.len() < ROOMS_MAX && room.capacity() <= ROOM_BYTES_MAX {
+            rooms.push(room);
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

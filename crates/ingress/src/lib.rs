@@ -12,10 +12,12 @@ mod log_budget;
 mod metrics;
 mod nonces;
 mod paths;
+mod place;
 mod receive;
 mod refused;
 mod server;
 mod settings;
+mod written;
 
 pub use metrics::IngressMetrics;
 pub use server::Ingress;

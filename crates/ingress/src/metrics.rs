@@ -1,13 +1,21 @@
 //! Every series the ingress exports. Labels are provider slugs and enums, never what a stranger sent.
 
-use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use std::sync::{Arc, OnceLock};
+
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use providers::{CallbackKind, PROVIDERS, Provider};
 use runtime::Metrics;
+
+/// Outcome of a callback that is on the bus.
+pub(crate) const TAKEN: &str = "taken";
 
 /// The series of one ingress.
 #[derive(Debug, Clone)]
 pub struct IngressMetrics {
-    pub(crate) callbacks: IntCounterVec,
-    pub(crate) callback_seconds: HistogramVec,
+    callbacks: IntCounterVec,
+    callback_seconds: HistogramVec,
+    /// Those that nearly every callback counts in, found by their labels once.
+    usual: Arc<[Usual]>,
     pub(crate) in_flight: IntGauge,
     pub(crate) connections: IntGauge,
     pub(crate) unknown_paths: IntCounterVec,
@@ -16,11 +24,21 @@ pub struct IngressMetrics {
     pub(crate) stale_lookups: IntCounter,
 }
 
+/// The series of callbacks that were taken, of one provider and kind.
+#[derive(Debug)]
+struct Usual {
+    provider: &'static str,
+    kind: CallbackKind,
+    taken: OnceLock<IntCounter>,
+    seconds: OnceLock<Histogram>,
+}
+
 impl IngressMetrics {
     /// Declares them.
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         Self {
+            usual: usual(),
             callbacks: metrics.counters(
                 "smsfleet_ingress_callbacks_total",
                 "Callbacks by provider, kind and what became of them: taken, taken_before, or why refused.",
@@ -60,4 +78,44 @@ impl IngressMetrics {
             ),
         }
     }
+
+    /// One more callback.
+    pub(crate) fn count(&self, provider: &dyn Provider, kind: CallbackKind, outcome: &str) {
+        let labels = [provider.slug(), kind.as_str(), outcome];
+        let counter = || self.callbacks.with_label_values(&labels);
+        match self.usual(provider, kind).filter(|_| outcome == TAKEN) {
+            Some(usual) => usual.taken.get_or_init(counter).inc(),
+            None => counter().inc(),
+        }
+    }
+
+    /// How long a callback took that was taken.
+    pub(crate) fn observe(&self, provider: &dyn Provider, kind: CallbackKind, seconds: f64) {
+        let labels = [provider.slug(), kind.as_str()];
+        let histogram = || self.callback_seconds.with_label_values(&labels);
+        match self.usual(provider, kind) {
+            Some(usual) => usual.seconds.get_or_init(histogram).observe(seconds),
+            None => histogram().observe(seconds),
+        }
+    }
+
+    fn usual(&self, provider: &dyn Provider, kind: CallbackKind) -> Option<&Usual> {
+        let slug = provider.slug();
+        let mut all = self.usual.iter();
+        all.find(|usual| usual.kind == kind && usual.provider == slug)
+    }
+}
+
+fn usual() -> Arc<[Usual]> {
+    let of = |kind: CallbackKind| {
+        PROVIDERS.iter().map(move |provider| Usual {
+            provider: provider.slug(),
+            kind,
+            taken: OnceLock::new(),
+            seconds: OnceLock::new(),
+        })
+    };
+    of(CallbackKind::Status)
+        .chain(of(CallbackKind::Message))
+        .collect()
 }

@@ -1,31 +1,28 @@
 //! One callback, from its headers to its answer.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::time::{Instant, SystemTime};
 
-use axum::{
-    Router,
-    body::{Body, HttpBody as _},
-    extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderMap, Response, StatusCode, header},
-    routing::any,
-};
-use message::{OrganizationId, Timestamp, callback::Callback};
-use providers::{CallbackAnswer, CallbackKind, Provider};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use message::Timestamp;
+use providers::{CallbackAnswer, Provider};
 use tokio::sync::Semaphore;
 
 use crate::{
     IngressMetrics, Settings,
     body::Bodies,
-    candidates::{Candidate, candidates, keep_fitting, path_provider, verify},
+    candidates::{Candidate, candidates, keep_fitting, verify},
     connections::Connections,
     groups::Groups,
     log_budget::LogBudget,
+    metrics,
     nonces::Nonces,
     paths,
+    place::Place,
     refused::Refused,
+    written::Written,
 };
 
 /// What every request needs.
@@ -41,49 +38,14 @@ pub(crate) struct Desk {
     pub(crate) lines: LogBudget,
 }
 
-/// The two callback paths; everything else is an unknown path.
-pub(crate) fn router(desk: Arc<Desk>) -> Router {
-    let path = |kind: CallbackKind| {
-        format!(
-            "/distribution-providers/v1/receive/distribution/{}/{{provider}}/{{organization}}",
-            kind.as_str()
-        )
+/// The answer to a request, whatever it is.
+pub(crate) async fn receive(desk: &Desk, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    // What is said about a path may be said after the request is gone.
+    let uri = request.uri().clone();
+    let Some(place) = Place::of(uri.path()) else {
+        return unknown_path(desk, uri.path());
     };
-    Router::new()
-        .route(&path(CallbackKind::Status), any(status))
-        .route(&path(CallbackKind::Message), any(message))
-        .fallback(unknown_path)
-        .with_state(desk)
-}
-
-type Named = Result<Path<(String, String)>, PathRejection>;
-
-async fn status(State(desk): State<Arc<Desk>>, named: Named, request: Request) -> Response<Body> {
-    receive(&desk, CallbackKind::Status, named, request).await
-}
-
-async fn message(State(desk): State<Arc<Desk>>, named: Named, request: Request) -> Response<Body> {
-    receive(&desk, CallbackKind::Message, named, request).await
-}
-
-async fn receive(
-    desk: &Arc<Desk>,
-    kind: CallbackKind,
-    named: Named,
-    request: Request,
-) -> Response<Body> {
-    let named = named.ok().and_then(|Path((slug, organization))| {
-        let place = Place {
-            kind,
-            provider: path_provider(&slug)?,
-            organization: OrganizationId::new(&organization).ok()?,
-            slug,
-        };
-        Some(place)
-    });
-    let Some(place) = named else {
-        return unknown_path(State(desk.clone()), request).await;
-    };
+    let kind = place.kind;
     let started = Instant::now();
     let in_flight = InFlight::count(&desk.metrics);
     let taken = take(desk, &place, request).await;
@@ -94,19 +56,15 @@ async fn receive(
         .as_ref()
         .map_or(place.provider, |taken| taken.provider);
     let outcome = match &taken {
-        Ok(Taken { again: false, .. }) => "taken",
+        Ok(Taken { again: false, .. }) => metrics::TAKEN,
         Ok(Taken { again: true, .. }) => "taken_before",
         Err(refused) => refused.outcome(),
     };
-    let labels = [provider.slug(), kind.as_str()];
-    desk.metrics
-        .callbacks
-        .with_label_values(&[labels[0], labels[1], outcome])
-        .inc();
+    desk.metrics.count(provider, kind, outcome);
     match taken {
         Ok(_) => {
-            let seconds = desk.metrics.callback_seconds.with_label_values(&labels);
-            seconds.observe(started.elapsed().as_secs_f64());
+            desk.metrics
+                .observe(provider, kind, started.elapsed().as_secs_f64());
             answer(provider.callback_answer(kind))
         }
         Err(refused) => {
@@ -120,15 +78,6 @@ async fn receive(
             refused.answer(unproven, desk.settings.retry_after)
         }
     }
-}
-
-/// What the path says.
-struct Place {
-    kind: CallbackKind,
-    /// Of the path, and only a hint: see [`candidates`].
-    slug: String,
-    provider: &'static dyn Provider,
-    organization: OrganizationId,
 }
 
 /// A callback that was taken.
@@ -157,7 +106,11 @@ impl Drop for InFlight<'_> {
 
 /// The order is that of trust: nothing is read, and nobody waited for, before the step in front
 /// of it said yes.
-async fn take(desk: &Desk, place: &Place, request: Request) -> Result<Taken, Refused> {
+async fn take(
+    desk: &Desk,
+    place: &Place<'_>,
+    request: Request<Incoming>,
+) -> Result<Taken, Refused> {
     let _slot = desk.slots.try_acquire().map_err(|_| Refused::Overloaded)?;
     let organization = &place.organization;
     let connections = desk
@@ -203,22 +156,20 @@ async fn take(desk: &Desk, place: &Place, request: Request) -> Result<Taken, Ref
         return Ok(Taken { provider, again });
     }
     let request = &whole.request;
-    let callback = Callback {
-        organization_id: organization.clone(),
-        connection_id: connection.id.clone(),
-        provider: connection.provider.clone(),
+    let callback = Written {
+        organization_id: organization.as_str(),
+        connection_id: connection.id.as_str(),
+        provider: &connection.provider,
         received_at,
-        method: request.method().as_str().to_owned(),
+        method: request.method().as_str(),
         target: request
             .uri()
             .path_and_query()
-            .map_or("/", |target| target.as_str())
-            .to_owned(),
-        content_type: content_type(request.headers()).to_owned(),
-        body: request.body().to_vec(),
-        pending: Vec::new(),
+            .map_or("/", |target| target.as_str()),
+        content_type: content_type(request.headers()),
+        body: request.body(),
     };
-    desk.groups.hand_over(place.kind, callback).await?;
+    desk.groups.hand_over(place.kind, &callback).await?;
     // Only now: what was not taken has to be taken when it comes again.
     if let Some(name) = nonce {
         desk.nonces.take(organization, name).await;
@@ -228,7 +179,7 @@ async fn take(desk: &Desk, place: &Place, request: Request) -> Result<Taken, Ref
 }
 
 /// A signature is over the bytes as they came, and those that come compressed expand without limit.
-fn check_encoding(request: &Request) -> Result<(), Refused> {
+fn check_encoding(request: &Request<Incoming>) -> Result<(), Refused> {
     let encoding = request.headers().get(header::CONTENT_ENCODING);
     match encoding {
         Some(encoding) if encoding != "identity" => Err(Refused::Compressed),
@@ -236,7 +187,7 @@ fn check_encoding(request: &Request) -> Result<(), Refused> {
     }
 }
 
-fn has_body(request: &Request) -> bool {
+fn has_body(request: &Request<Incoming>) -> bool {
     !request.body().is_end_stream()
 }
 
@@ -248,8 +199,7 @@ fn content_type(headers: &HeaderMap) -> &str {
         .unwrap_or_default()
 }
 
-async fn unknown_path(State(desk): State<Arc<Desk>>, request: Request) -> Response<Body> {
-    let path = request.uri().path();
+fn unknown_path(desk: &Desk, path: &str) -> Response<Full<Bytes>> {
     let meant = paths::meant(path);
     let near_miss = if meant.is_some() { "true" } else { "false" };
     desk.metrics
@@ -267,16 +217,16 @@ async fn unknown_path(State(desk): State<Arc<Desk>>, request: Request) -> Respon
             "callback for a path that does not exist: mistyped or translated?"
         );
     }
-    let mut response = Response::new(Body::empty());
+    let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }
 
-fn answer(answer: CallbackAnswer) -> Response<Body> {
-    let mut response = Response::new(Body::from(answer.body));
+fn answer(answer: CallbackAnswer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::NO_CONTENT);
     if !answer.content_type.is_empty() {
-        let content_type = axum::http::HeaderValue::from_static(answer.content_type);
+        let content_type = HeaderValue::from_static(answer.content_type);
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, content_type);

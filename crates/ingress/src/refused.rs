@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    body::Body,
-    http::{HeaderValue, Response, StatusCode, header},
-};
 use bus::BusError;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
 use providers::{CallbackRefused, RefusedCallback};
 
 /// Why a callback was not taken.
@@ -110,8 +109,8 @@ impl Refused {
         &self,
         unproven: RefusedCallback,
         retry_after: Duration,
-    ) -> Response<Body> {
-        let mut response = Response::new(Body::empty());
+    ) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::default());
         let status = self.status(unproven);
         *response.status_mut() = status;
         let headers = response.headers_mut();

@@ -1,9 +1,8 @@
 //! The HTTP server: every limit is set here by name, because a server on the open internet has none
 //! to spare.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
 use bus::Bus;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,7 +13,6 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
 use crate::{
     IngressMetrics, Settings,
@@ -23,7 +21,7 @@ use crate::{
     groups::Groups,
     log_budget::LogBudget,
     nonces::Nonces,
-    receive::{Desk, router},
+    receive::{Desk, receive},
 };
 
 /// How long to wait before accepting again when the kernel refuses: out of descriptors, mostly.
@@ -62,14 +60,14 @@ impl Ingress {
     /// # Errors
     /// None so far: what fails, fails one connection.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
-        let collectors = TaskTracker::new();
+        let publishes = TaskTracker::new();
         let places = Arc::new(Semaphore::new(self.settings.connections_max.get()));
         let open = self.metrics.connections.clone();
         let server = Server {
             builder: builder(&self.settings),
             stop: stop.clone(),
         };
-        let router = self.desk(&collectors);
+        let desk = self.desk(&publishes);
         let connections = TaskTracker::new();
         loop {
             // The place comes first: a connection taken without one is only memory.
@@ -78,26 +76,26 @@ impl Ingress {
                 () = stop.cancelled() => break,
                 accepted = accept(&places, &listener) => accepted?,
             };
-            let (server, router, open) = (server.clone(), router.clone(), open.clone());
+            let (server, desk, open) = (server.clone(), desk.clone(), open.clone());
             connections.spawn(async move {
                 let _place = place; // given back however this ends
                 open.inc();
-                server.serve(stream, router).await;
+                server.serve(stream, desk).await;
                 open.dec();
             });
         }
         drop(listener);
         connections.close();
         connections.wait().await;
-        drop(router); // the last holder of the groups: the collectors empty themselves and end
-        collectors.close();
-        collectors.wait().await;
+        // Their senders may have hung up: what they handed over is published all the same.
+        publishes.close();
+        publishes.wait().await;
         Ok(())
     }
 
-    fn desk(self, collectors: &TaskTracker) -> Router {
+    fn desk(self, publishes: &TaskTracker) -> Arc<Desk> {
         let settings = self.settings;
-        router(Arc::new(Desk {
+        Arc::new(Desk {
             nonces: Nonces::new(self.ledger.clone()),
             bodies: Bodies::new(&settings),
             connections: Connections::new(
@@ -106,13 +104,13 @@ impl Ingress {
                 settings.organizations_max.get(),
                 self.metrics.stale_lookups.clone(),
             ),
-            groups: Groups::start(&settings, &self.bus, &self.metrics, collectors),
+            groups: Groups::new(&settings, &self.bus, &self.metrics, publishes),
             slots: Semaphore::new(settings.in_flight_max.get()),
             lines: LogBudget::new(settings.refusal_lines_per_second),
             metrics: self.metrics,
             public_urls: self.public_urls,
             settings,
-        }))
+        })
     }
 }
 
@@ -154,15 +152,17 @@ struct Server {
 }
 
 impl Server {
-    async fn serve(&self, stream: TcpStream, router: Router) {
+    async fn serve(&self, stream: TcpStream, desk: Arc<Desk>) {
         // Answers are one small packet each; waiting for a second one only delays them.
         let _ = stream.set_nodelay(true);
-        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            router.clone().oneshot(request.map(Body::new))
+        let service = service_fn(move |request| {
+            let desk = desk.clone();
+            async move { Ok::<_, Infallible>(receive(&desk, request).await) }
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
             () = self.stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();

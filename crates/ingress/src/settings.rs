@@ -12,6 +12,9 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where `/livez`, `/readyz` and `/metrics` are.
     pub ops_listen: SocketAddr,
+    /// Threads that serve connections, each with its own sockets to the broker and Redis; 0: one for
+    /// each core. Callbacks that different threads take do not share an AMQP message.
+    pub threads: usize,
     /// Connections open at once; the next one waits in the kernel's queue.
     pub connections_max: NonZeroUsize,
     /// Callbacks being worked on at once; the next one is answered 503.
@@ -50,4 +53,24 @@ pub struct Settings {
     pub organizations_max: NonZeroUsize,
     /// Log lines a second about refused callbacks; the others are only counted.
     pub refusal_lines_per_second: u32,
+}
+
+impl Settings {
+    /// What one of `threads` may have of the limits that hold for the process.
+    #[must_use]
+    pub fn shared_by(self, threads: NonZeroUsize) -> Self {
+        let share = |all: usize| all.div_ceil(threads.get());
+        let at_least_one =
+            |all: NonZeroUsize| NonZeroUsize::new(share(all.get())).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            connections_max: at_least_one(self.connections_max),
+            in_flight_max: at_least_one(self.in_flight_max),
+            large_bodies_bytes_max: share(self.large_bodies_bytes_max),
+            publishes_max: at_least_one(self.publishes_max),
+            refusal_lines_per_second: self
+                .refusal_lines_per_second
+                .div_ceil(u32::try_from(threads.get()).unwrap_or(u32::MAX)),
+            ..self
+        }
+    }
 }

@@ -46,7 +46,7 @@ pub(crate) fn read(
         Some(url) => vec![text(url)],
     };
     let (mut fields, mut secrets) = (BTreeMap::new(), BTreeMap::new());
-    for field in form.fields {
+    for field in form.fields() {
         let value = text(given.remove(field.key).unwrap_or_default());
         let value = if field.as_typed {
             value.as_str()

@@ -136,7 +136,7 @@ pub(crate) fn inspect(question: Question, options: Options) -> anyhow::Result<An
 
 /// A field that must be filled in and stands there empty was meant to be filled in.
 fn not_empty(provider: &dyn Provider, given: &Map<String, Value>) -> anyhow::Result<()> {
-    let required = provider.form().fields.iter().filter(|field| field.required);
+    let required = provider.form().fields().filter(|field| field.required);
     let keys = required.map(|field| (field.key, field.hint));
     for (key, hint) in keys.chain([("sender", provider.form().sender_hint)]) {
         let is_empty = given.get(key).and_then(Value::as_str) == Some("");

@@ -162,20 +162,28 @@ impl Entry {
 
     /// The row as the services see it.
     pub(crate) fn row(&self, row: u32, frame: &Frame) -> Option<Row> {
+        Some(Row {
+            provider_message_id: self.provider_id.unpack()?,
+            ..self.row_without_id(row, frame)
+        })
+    }
+
+    /// The same while its id is not asked for.
+    pub(crate) fn row_without_id(&self, row: u32, frame: &Frame) -> Row {
         let at = |offset: u64| Timestamp::from_millis(frame.created_at.as_millis() + offset);
         let connection = usize::from(self.connection).checked_sub(1);
-        Some(Row {
+        Row {
             row,
             state: self.state,
             attempt: self.attempt,
             seq: self.seq,
             to: self.to,
             code: self.code.clone(),
-            provider_message_id: self.provider_id.unpack()?,
+            provider_message_id: String::new(),
             connection_id: connection.and_then(|at| frame.connections.get(at).cloned()),
             claimed_at: self.claimed_at.map(at),
             changed_at: self.changed_at.map(at),
-        })
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use message::{
     BatchId, BatchKey, Class, Connection, ConnectionId, DistributionId, DoubtPolicy, MaskedMsisdn,
-    MessageState, Msisdn, OrganizationId, Reference, Refusal, Timestamp,
+    MessageState, Msisdn, OrganizationId, Reference, Refusal, Timestamp, Weight,
     connection::OrganizationSettings,
     opt_out::{OptOutChange, Standing},
 };
@@ -21,14 +21,18 @@ use serde::{Deserialize, Serialize};
 
 pub use books::{Books, Counts};
 pub use embedded::EmbeddedLedger;
+pub use limit::{Lease, LeaseRequest, LimitScope, LimitState, Slice, ThrottleReport};
 pub use redis::{RedisLedger, RedisSettings};
 pub use sealing::{InvalidSealingKey, Sealer};
 
 mod books;
+mod columns;
 pub mod embedded;
 mod entry;
 mod gcra;
 mod id_index;
+mod limit;
+mod order;
 mod parts;
 mod provider_id;
 pub mod redis;
@@ -78,11 +82,24 @@ pub trait Ledger: Send + Sync + 'static {
     /// from which sender. The answers are in the order of the rows.
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError>;
 
-    /// Takes up to `want` segments' worth of tokens out of a limit's cell. The clock is the store's.
-    async fn lease(&self, lease: &LeaseRequest) -> Result<Lease, LedgerError>;
+    /// Takes the next tokens of limits, in one round trip. The clock is the store's. The answers are
+    /// in the order of the requests.
+    async fn lease(&self, asked: &[LeaseRequest]) -> Result<Vec<Lease>, LedgerError>;
 
-    /// Nobody gets tokens of this limit for a while: the provider said 429.
-    async fn hold_back(&self, scope: &str, for_millis: u64) -> Result<(), LedgerError>;
+    /// Narrows a limit for the whole fleet by what its provider answered, and holds it for as long
+    /// as the provider said. It recovers by itself.
+    async fn throttled(&self, report: &ThrottleReport) -> Result<LimitState, LedgerError>;
+
+    /// How a limit stands; `per_second` is its rate where no operator set another.
+    async fn limit(&self, scope: &LimitScope, per_second: f64) -> Result<LimitState, LedgerError>;
+
+    /// Sets a limit's rate instead of the one that those who ask come with, or ends that. It holds
+    /// from the next lease on, without a burst: what is due stays due.
+    async fn set_limit(
+        &self,
+        scope: &LimitScope,
+        per_second: Option<f64>,
+    ) -> Result<(), LedgerError>;
 
     // --- The way back: used by receipt-ingest and reply-router ---
 
@@ -202,15 +219,25 @@ pub trait Ledger: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<u32>, LedgerError>;
 
-    /// Adds a queue to the list that workers consume, or renews its lease.
+    /// Adds a queue to the list that workers consume, or renews its lease and changes its weight.
     async fn open_queue(&self, queue: &QueueEntry) -> Result<(), LedgerError>;
 
     /// Takes a queue off the list.
     async fn close_queue(&self, name: &str) -> Result<(), LedgerError>;
 
-    /// The list that workers consume, each with its distribution's state, and its version: a
-    /// caller that holds `known_version` already gets nothing again.
+    /// The list that workers consume, each with its distribution's state, and its version. Who
+    /// holds `known_version` gets what changed since, or nothing if nothing did; or the whole list
+    /// again, where the ledger does not know any more what changed.
     async fn queues(&self, known_version: Option<u64>) -> Result<Option<QueueList>, LedgerError>;
+
+    // --- Workers ---
+
+    /// Says that a worker is there for the next `lease`, by the store's clock, and learns which
+    /// are, in the order of their names.
+    async fn attend(&self, worker: &str, lease: Duration) -> Result<Vec<String>, LedgerError>;
+
+    /// Says that a worker goes: the others need not wait for the end of its lease.
+    async fn leave(&self, worker: &str) -> Result<(), LedgerError>;
 
     // --- Connections and organisations ---
 
@@ -406,6 +433,9 @@ pub struct SettleRequest {
     pub connection_id: ConnectionId,
     /// The owner of the connection and the sender the rows were sent from, for matching replies.
     pub sender: (OrganizationId, String),
+    /// Whether [`Ledger::by_provider_id`] shall find the messages: not needed where every receipt
+    /// carries their reference.
+    pub index_ids: bool,
     /// The rows.
     pub rows: Vec<SettleRow>,
 }
@@ -554,28 +584,6 @@ impl std::fmt::Debug for Joined {
     }
 }
 
-/// Asks for tokens of a limit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LeaseRequest {
-    /// The limit's name: `connection:<id>`.
-    pub scope: String,
-    /// Segments per second.
-    pub per_second: f64,
-    /// Segments that may go at once after a pause.
-    pub burst: f64,
-    /// Segments wanted at most.
-    pub want: u32,
-}
-
-/// Tokens of a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    /// Segments granted, possibly none.
-    pub granted: u32,
-    /// If nothing was granted: when asking again makes sense.
-    pub retry_after_millis: u64,
-}
-
 /// The message that a reply from a number most likely answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conversation {
@@ -642,15 +650,23 @@ pub struct QueueEntry {
     pub class: Class,
     /// Taken off the list then, if nobody renews it: the last batch's expiry and a margin.
     pub expires_at: Timestamp,
+    /// Its share of the connection; nothing if whoever opens it does not say, and what was said
+    /// before stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Weight>,
 }
 
-/// All queues that workers consume.
+/// Queues that workers consume.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueList {
     /// Changes whenever the list or a distribution's state does.
     pub version: u64,
-    /// The queues, each with its distribution's state.
+    /// Whether these are all; else those that changed since the version that the caller held.
+    pub whole: bool,
+    /// The queues in the order of their names, each with its distribution's state.
     pub queues: Vec<(QueueEntry, DistributionState)>,
+    /// Queues that are off the list since then.
+    pub gone: Vec<String>,
 }
 
 /// What can go wrong with the ledger.

@@ -32,7 +32,7 @@ pub(crate) struct Parts {
 const NAMES_MAX: usize = 60;
 
 /// A part's name as it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Name {
     Number(u8),
     /// Two parts of one message are confused once in 2^32 messages.

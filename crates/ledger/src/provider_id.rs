@@ -21,53 +21,14 @@ const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 impl PackedId {
     /// Packs `id`.
     pub(crate) fn pack(id: &str) -> Self {
-        if id.is_empty() {
-            return Self::default();
-        }
-        let text = id.as_bytes();
-        let packed = match text.len() {
-            34 => hex_of(text[2..].iter())
-                .filter(|_| text[..2].iter().all(u8::is_ascii_alphabetic))
-                .map(|hex| [&[LETTERS_HEX, text[0], text[1]], hex.as_slice()].concat()),
-            36 if HYPHENS.iter().all(|at| text[*at] == b'-') => {
-                let digits = text
-                    .iter()
-                    .enumerate()
-                    .filter(|(at, _)| !HYPHENS.contains(at));
-                hex_of(digits.map(|(_, b)| b)).map(|hex| [&[UUID], hex.as_slice()].concat())
-            }
-            32 => hex_of(text.iter()).map(|hex| [&[HEX], hex.as_slice()].concat()),
-            _ => None,
-        };
-        Self(packed.unwrap_or_else(|| [&[RAW], &text[..cut(id, BYTES_MAX)]].concat()))
+        let mut bytes = Vec::new();
+        pack(id, &mut bytes);
+        Self(bytes)
     }
 
     /// The id as the provider wrote it; `None` if the bytes are not what [`Self::pack`] makes.
     pub(crate) fn unpack(&self) -> Option<String> {
-        let Some((tag, rest)) = self.0.split_first() else {
-            return Some(String::new());
-        };
-        match (*tag, rest) {
-            (RAW, text) => String::from_utf8(text.to_vec()).ok(),
-            (LETTERS_HEX, [a, b, hex @ ..]) => Some(format!(
-                "{}{}{}",
-                char::from(*a),
-                char::from(*b),
-                hexadecimal(hex)
-            )),
-            (UUID, hex) => {
-                let mut text = hexadecimal(hex);
-                for at in HYPHENS {
-                    if text.len() < at {
-                        return None;
-                    }
-                    text.insert(at, '-');
-                }
-                Some(text)
-            }
-            (HEX, hex) => Some(hexadecimal(hex)),
-            _ => None,
-        }
+        unpack(&self.0)
     }
 
     /// The stored bytes.
@@ -86,33 +47,112 @@ impl PackedId {
     }
 }
 
+/// How many bytes [`pack`] makes of `id`.
+pub(crate) fn packed_bytes(id: &str) -> usize {
+    match form(id) {
+        None => 0,
+        Some(LETTERS_HEX) => 19,
+        Some(UUID | HEX) => 17,
+        Some(_) => 1 + cut(id, BYTES_MAX),
+    }
+}
+
+/// Packs `id` behind `bytes`.
+pub(crate) fn pack(id: &str, bytes: &mut Vec<u8>) {
+    let Some(form) = form(id) else { return };
+    let text = id.as_bytes();
+    bytes.push(form);
+    match form {
+        LETTERS_HEX => {
+            bytes.extend(&text[..2]);
+            extend_hex(&text[2..], bytes);
+        }
+        UUID => {
+            let mut start = 0;
+            for end in HYPHENS.into_iter().chain([text.len()]) {
+                extend_hex(&text[start..end], bytes);
+                start = end + 1;
+            }
+        }
+        HEX => extend_hex(text, bytes),
+        _ => bytes.extend(&text[..cut(id, BYTES_MAX)]),
+    }
+}
+
+/// How an id is stored; nothing if there is none.
+fn form(id: &str) -> Option<u8> {
+    // Lower case only: an id has to come back as the provider wrote it.
+    let is_hex = |text: &[u8]| text.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let text = id.as_bytes();
+    match text.len() {
+        0 => None,
+        34 if text[..2].iter().all(u8::is_ascii_alphabetic) && is_hex(&text[2..]) => {
+            Some(LETTERS_HEX)
+        }
+        36 if (0..).zip(text).all(|(at, b)| match HYPHENS.contains(&at) {
+            true => *b == b'-',
+            false => is_hex(&[*b]),
+        }) =>
+        {
+            Some(UUID)
+        }
+        32 if is_hex(text) => Some(HEX),
+        _ => Some(RAW),
+    }
+}
+
+/// The id as the provider wrote it; `None` if the bytes are not what [`pack`] makes.
+pub(crate) fn unpack(bytes: &[u8]) -> Option<String> {
+    let Some((tag, rest)) = bytes.split_first() else {
+        return Some(String::new());
+    };
+    match (*tag, rest) {
+        (RAW, text) => String::from_utf8(text.to_vec()).ok(),
+        (LETTERS_HEX, [a, b, hex @ ..]) => {
+            let mut text = String::with_capacity(2 + 2 * hex.len());
+            text.extend([char::from(*a), char::from(*b)]);
+            push_hexadecimal(hex, &mut text);
+            Some(text)
+        }
+        (UUID, hex) => {
+            let mut text = String::with_capacity(2 * hex.len() + HYPHENS.len());
+            for (at, byte) in hex.iter().enumerate() {
+                if HYPHENS.contains(&text.len()) && at > 0 {
+                    text.push('-');
+                }
+                push_hexadecimal(&[*byte], &mut text);
+            }
+            Some(text)
+        }
+        (HEX, hex) => {
+            let mut text = String::with_capacity(2 * hex.len());
+            push_hexadecimal(hex, &mut text);
+            Some(text)
+        }
+        _ => None,
+    }
+}
+
 /// How many bytes of `text` fit in `bytes_max` without splitting a character.
 pub(crate) fn cut(text: &str, bytes_max: usize) -> usize {
     text.floor_char_boundary(bytes_max)
 }
 
-/// 32 digits as 16 bytes. Lower case only: an id has to come back as the provider wrote it.
-fn hex_of<'a>(digits: impl Iterator<Item = &'a u8>) -> Option<[u8; 16]> {
-    let mut bytes = [0; 16];
-    for (at, digit) in digits.enumerate() {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        bytes[at / 2] = bytes[at / 2] << 4 | value;
-    }
-    Some(bytes)
+fn extend_hex(digits: &[u8], bytes: &mut Vec<u8>) {
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => digit - b'a' + 10,
+    };
+    let pairs = digits.as_chunks().0.iter();
+    bytes.extend(pairs.map(|[high, low]| value(*high) << 4 | value(*low)));
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+fn push_hexadecimal(bytes: &[u8], text: &mut String) {
     let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
-    let digits = bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(*byte)]);
-    let mut text = String::with_capacity(bytes.len() * 2 + HYPHENS.len());
-    text.extend(digits);
-    text
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
 }
 
 #[cfg(test)]

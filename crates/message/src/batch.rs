@@ -1,10 +1,8 @@
 //! What a scheduler hands over, and how a refusal is said.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, DistributionId, OrganizationId, Timestamp};
+use crate::{BatchId, DistributionId, Fields, OrganizationId, Timestamp, Weight};
 
 /// Recipients a batch may have.
 pub const RECIPIENTS_MAX: usize = 10_000;
@@ -35,6 +33,10 @@ pub struct Batch {
     /// Billable segments a rendered text may have.
     #[serde(default = "segments_max_default")]
     pub max_segments: u8,
+    /// The distribution's share of its connection from now on; without one it keeps the share that
+    /// an earlier batch asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Weight>,
 }
 
 fn segments_max_default() -> u8 {
@@ -48,8 +50,8 @@ pub struct Recipient {
     /// The number, normalised by intake.
     pub to: String,
     /// Values of the placeholders.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub fields: Fields,
 }
 
 /// What a mailing is for.

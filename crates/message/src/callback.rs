@@ -1,7 +1,12 @@
 //! What the ingress hands on: verified callbacks as the provider sent them, in groups.
 
+use std::fmt;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+};
 
 use crate::{ConnectionId, OrganizationId, Timestamp};
 
@@ -49,6 +54,20 @@ fn to_base64<S: Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Erro
 }
 
 fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-    STANDARD.decode(text.as_bytes()).map_err(D::Error::custom)
+    /// Decodes straight out of what is read, where the text stands there without escapes.
+    struct Base64;
+
+    impl Visitor<'_> for Base64 {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("base64")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+            STANDARD.decode(text).map_err(E::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Base64)
 }

@@ -1,13 +1,17 @@
 //! The unit on the wire from intake to a worker: rows of one batch that travel together.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, BatchKey, ConnectionId, DistributionId, Msisdn, OrganizationId, Timestamp};
+use crate::{
+    BatchId, BatchKey, ConnectionId, DistributionId, Fields, Msisdn, OrganizationId, Timestamp,
+};
 
 /// The version a chunk is written in; readers refuse a higher one by dead-lettering it.
 pub const CHUNK_VERSION: u8 = 1;
+
+/// The AMQP header that says when a chunk was first put into its queue, in milliseconds since 1970: what
+/// the time from queue to request is counted from. Chunks that come back have none.
+pub const QUEUED_AT: &str = "queued-at";
 
 /// Rows a chunk may have.
 pub const CHUNK_ROWS_MAX: usize = 250;
@@ -62,6 +66,6 @@ pub struct ChunkRow {
     /// Billable segments of the rendered text: what the limit is counted in.
     pub segments: u8,
     /// Values of the placeholders that the text names; others are left out.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub fields: Fields,
 }

@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::text::{self, Digits};
 
 /// A subscriber number in E.164: 7 to 15 digits, the first not zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,13 +64,13 @@ impl Msisdn {
     /// The full number with its plus, for the wire only.
     #[must_use]
     pub fn e164(self) -> String {
-        format!("+{}", self.0)
+        Digits::of::<10>(self.0).with(b'+').as_str().to_owned()
     }
 
     /// The full number without its plus, for the wire only.
     #[must_use]
     pub fn digits(self) -> String {
-        self.0.to_string()
+        Digits::of::<10>(self.0).as_str().to_owned()
     }
 
     /// What may be shown and stored beside a message: the ends, not the middle.
@@ -104,15 +106,19 @@ impl MaskedMsisdn {
 
 impl fmt::Display for MaskedMsisdn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        let (first, last) = (SHOWN_FIRST as usize, digits.len() - SHOWN_LAST as usize);
-        write!(
-            f,
-            "+{}{}{}",
-            &digits[..first],
-            "*".repeat(last - first),
-            &digits[last..]
-        )
+        // In every event: no allocations.
+        let (mut digits, mut rest) = ([0; u64::MAX.ilog10() as usize + 1], self.0);
+        let mut at = digits.len();
+        while at == digits.len() || rest > 0 {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        let last = digits.len() - SHOWN_LAST as usize;
+        digits[at + SHOWN_FIRST as usize..last].fill(b'*');
+        let shown = std::str::from_utf8(&digits[at..]).map_err(|_| fmt::Error)?;
+        f.write_str("+")?;
+        f.write_str(shown)
     }
 }
 
@@ -137,14 +143,13 @@ impl fmt::Debug for Msisdn {
 /// On the wire between our services a number is `"+33639980001"`.
 impl Serialize for Msisdn {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("+{}", self.0))
+        serializer.serialize_str(Digits::of::<10>(self.0).with(b'+').as_str())
     }
 }
 
 impl<'de> Deserialize<'de> for Msisdn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(D::Error::custom)
+        text::read(deserializer, Self::parse)
     }
 }
 
@@ -156,11 +161,9 @@ impl Serialize for MaskedMsisdn {
 
 impl<'de> Deserialize<'de> for MaskedMsisdn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        let digits = text.replace('*', "0");
-        Msisdn::parse(&digits)
-            .map(Msisdn::masked)
-            .map_err(D::Error::custom)
+        text::read(deserializer, |text| {
+            Msisdn::parse(&text.replace('*', "0")).map(Msisdn::masked)
+        })
     }
 }
 

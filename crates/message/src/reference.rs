@@ -3,14 +3,16 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::{BatchId, OrganizationId};
+use crate::{
+    BatchId, OrganizationId,
+    text::{self, Digits},
+};
 
 /// 64 bits that name a batch of an organisation.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchKey(u64);
 
 impl BatchKey {
@@ -42,8 +44,7 @@ impl BatchKey {
 }
 
 /// The name of one message: its batch and its row, `3w5e11264sgsf-2s`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
     /// The batch.
     pub batch: BatchKey,
@@ -58,15 +59,22 @@ pub struct InvalidReference;
 
 impl fmt::Display for BatchKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        base36(self.0, f)
+        f.write_str(base36(self.0).as_str())
     }
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        base36(self.batch.0, f)?;
-        f.write_str("-")?;
-        base36(u64::from(self.row), f)
+        f.write_str(base36(self.batch.0).as_str())?;
+        f.write_str(base36(u64::from(self.row)).with(b'-').as_str())
+    }
+}
+
+impl Reference {
+    /// Writes it behind what `out` holds: for many of them in one buffer.
+    pub fn append_to(self, out: &mut String) {
+        out.push_str(base36(self.batch.0).as_str());
+        out.push_str(base36(u64::from(self.row)).with(b'-').as_str());
     }
 }
 
@@ -96,6 +104,16 @@ macro_rules! as_text {
                 fmt::Display::fmt(self, f)
             }
         }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                text::read(deserializer, str::parse::<Self>)
+            }
+        }
         impl TryFrom<String> for $name {
             type Error = InvalidReference;
             fn try_from(text: String) -> Result<Self, InvalidReference> {
@@ -114,18 +132,8 @@ as_text!(BatchKey, Reference);
 /// `u64::MAX` has 13 digits in base 36.
 const BASE36_DIGITS_MAX: usize = 13;
 
-fn base36(mut value: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut text = [0; BASE36_DIGITS_MAX];
-    let mut at = text.len();
-    loop {
-        at -= 1;
-        text[at] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(value % 36) as usize];
-        value /= 36;
-        if value == 0 {
-            break;
-        }
-    }
-    f.write_str(std::str::from_utf8(&text[at..]).expect("base 36 digits are ASCII"))
+fn base36(value: u64) -> Digits {
+    Digits::of::<36>(value)
 }
 
 /// Strict on purpose: one message has one spelling, so upper case and leading zeros are refused.

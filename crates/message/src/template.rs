@@ -1,11 +1,11 @@
 //! Texts with placeholders, compiled once per distribution. A value is inserted as it is and never
 //! parsed, so nothing that a recipient's data contains can act as a template.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use crate::segments::nfc;
+use crate::{Fields, segments::nfc};
 
 /// A text in NFC, cut into what stands and what is filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,17 +116,13 @@ impl Template {
     ///
     /// # Errors
     /// [`MissingField`] names the first placeholder with neither; `out` is then of no use.
-    pub fn render(
-        &self,
-        fields: &BTreeMap<String, String>,
-        out: &mut String,
-    ) -> Result<(), MissingField> {
+    pub fn render(&self, fields: &Fields, out: &mut String) -> Result<(), MissingField> {
         out.clear();
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => out.push_str(text),
                 Piece::Field { name, default } => {
-                    let value = fields.get(name.as_ref()).map(String::as_str);
+                    let value = fields.get(name);
                     out.push_str(value.or(default.as_deref()).ok_or_else(|| MissingField {
                         field: name.to_string(),
                     })?);
@@ -161,10 +157,7 @@ mod tests {
     use super::*;
 
     fn render(text: &str, fields: &[(&str, &str)]) -> Result<String, MissingField> {
-        let fields = fields
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let fields = fields.iter().copied().collect();
         let mut out = "left over".to_owned();
         Template::compile(text)
             .expect("a template")

@@ -1,11 +1,9 @@
 //! The published schemas against the vocabulary: what we write fits them, what they forbid we
 //! refuse, and no name of ours is missing in them.
 
-use std::collections::BTreeMap;
-
 use message::{
     Batch, BatchId, BatchKey, ConnectionId, DistributionId, DoubtPolicy, MessageState, Method,
-    Msisdn, OrganizationId, Recipient, Reference, Refusal, Rule, Timestamp,
+    Msisdn, OrganizationId, Recipient, Reference, Refusal, Rule, Timestamp, Weight,
     event::{
         EVENT_VERSION, Event, Keyword, OptOutEvent, RefusedEvent, ReplyEvent, ReplyTo, StatusEvent,
         StatusEvents,
@@ -221,11 +219,12 @@ fn every_batch_that_we_read_fits_its_schema() {
                     text: "Hi {{first_name}}".into(),
                     recipients: vec![Recipient {
                         to: number().e164(),
-                        fields: BTreeMap::from([("first_name".to_owned(), "Ana".to_owned())]),
+                        fields: [("first_name", "Ana")].into_iter().collect(),
                     }],
                     expires_at: Some(AT),
                     on_doubt,
                     max_segments: 4,
+                    weight: Some(Weight::MAX),
                 },
             );
         }
@@ -250,6 +249,8 @@ fn what_the_batch_schema_forbids_we_do_not_read() {
             json!([{ "to": "+447700900123", "name": "x" }]),
         ),
         ("on_doubt", json!("maybe")),
+        ("weight", json!(0)),
+        ("weight", json!(101)),
         ("expires_at", json!("tomorrow")),
         ("unheard_of", json!(1)),
     ] {

@@ -2,7 +2,9 @@
 
 use http::{HeaderMap, Method, header};
 
-use crate::{CallbackRefused, OptOutScope};
+use message::Sender;
+
+use crate::{CallbackRefused, OptOutScope, SenderClass, SenderLimit};
 
 /// What a provider can do.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +32,11 @@ pub struct Capabilities {
     pub answers_keywords: bool,
     /// Segments per second a connection may send where its administrator said nothing.
     pub segments_per_second: f64,
+    /// Requests that a connection may have in flight at first, where its administrator said nothing.
+    pub requests_in_flight: usize,
+    /// Segments per second that the provider documents for senders of some classes: what a connection
+    /// with such a sender may send where its administrator said nothing.
+    pub sender_limits: &'static [SenderLimit],
     /// HTTP methods of its callbacks.
     pub callback_methods: &'static [&'static str],
     /// Content types of its callbacks, without parameters.
@@ -73,6 +80,22 @@ pub struct RefusedCallback {
 }
 
 impl Capabilities {
+    /// Segments per second that the provider documents for a sender; nothing where it does not.
+    #[must_use]
+    pub fn sender_limit(&self, sender: &Sender) -> Option<f64> {
+        let class = SenderClass::of(sender);
+        let mut limits = self.sender_limits.iter();
+        let limit = limits.find(|limit| limit.class == class)?;
+        Some(limit.segments_per_second)
+    }
+
+    /// Segments per second of a connection with this sender where its administrator said nothing.
+    #[must_use]
+    pub fn default_rate(&self, sender: &Sender) -> f64 {
+        self.sender_limit(sender)
+            .unwrap_or(self.segments_per_second)
+    }
+
     /// Whether a callback of this method and content type can be this provider's.
     ///
     /// # Errors

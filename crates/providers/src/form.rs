@@ -10,7 +10,7 @@ use message::{Secret, Sender};
 pub struct Form {
     /// The provider's name for people.
     pub provider_name: &'static str,
-    /// The fields in the order they are asked for, without `name` and `sender`.
+    /// The provider's own fields in the order they are asked for, without `name` and `sender`.
     pub fields: &'static [Field],
     /// The keys of fields that name a host to send to, with or without a scheme.
     pub hosts: &'static [&'static str],
@@ -39,6 +39,22 @@ pub struct Field {
     pub check: fn(&str) -> Result<(), &'static str>,
 }
 
+/// A field that every provider's connections have.
+pub const REQUESTS_IN_FLIGHT: Field = Field {
+    key: "requests_in_flight",
+    label: "Requests in flight",
+    secret: false,
+    required: false,
+    as_typed: false,
+    hint: "how many requests the account may answer at once, 1 to 5000, if the provider told you; else left empty",
+    check: |value| match value.parse::<u16>() {
+        Ok(1..=5000) => Ok(()),
+        _ => Err("a number from 1 to 5000"),
+    },
+};
+
+const COMMON_FIELDS: [&Field; 1] = [&REQUESTS_IN_FLIGHT];
+
 /// One fault of a filled form.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct FieldFault {
@@ -60,6 +76,11 @@ pub struct Filled {
 }
 
 impl Form {
+    /// Its fields in the order they are asked for: the provider's own, then those that all have.
+    pub fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().chain(COMMON_FIELDS)
+    }
+
     /// Checks `sender` and `values` against the table; empty values count as left out.
     ///
     /// # Errors
@@ -78,7 +99,7 @@ impl Form {
         };
         let mut fields = BTreeMap::new();
         let mut secrets = BTreeMap::new();
-        for field in self.fields {
+        for field in self.fields() {
             let value = values.get(field.key).map_or("", String::as_str);
             let value = if field.as_typed { value } else { value.trim() };
             if value.is_empty() {
@@ -97,7 +118,7 @@ impl Form {
         }
         for key in values
             .keys()
-            .filter(|key| self.fields.iter().all(|field| field.key != *key))
+            .filter(|key| self.fields().all(|field| field.key != *key))
         {
             fault(key, "no such field in this provider's form");
         }

@@ -17,8 +17,8 @@ use message::{Connection, Timestamp, segments};
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
-    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Prepared, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, SubmitMode, Unsendable, Verified,
     basic::{self, Padding},
 };
 
@@ -60,6 +60,9 @@ static CAPABILITIES: Capabilities = Capabilities {
     // No figure is published (section 5), and the page starts with 4 requests in flight: of 100
     // messages each, answered within a second. Past what the account may, a 429 says so.
     segments_per_second: 400.0,
+    // The page: start with 4 to 8 for one account.
+    requests_in_flight: 8,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],
@@ -123,16 +126,15 @@ impl Provider for Infobip {
         false
     }
 
-    fn build_request(
+    fn prepare(
         &self,
         connection: &Connection,
-        submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable> {
-        let max = match submission.mode {
-            SubmitMode::Single => 1,
-            SubmitMode::Batch => self.messages_per_request(connection),
-        };
-        request::build(connection, submission, max)
+        public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable> {
+        let max = self.messages_per_request(connection);
+        Ok(Box::new(request::Messages::of(
+            connection, public_url, max,
+        )?))
     }
 
     fn read_response(

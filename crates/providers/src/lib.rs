@@ -17,11 +17,14 @@ mod capabilities;
 mod checks;
 mod json;
 mod jwt;
+mod lenient;
 mod look_up;
 mod outcome;
 mod parameters;
+mod prepared;
 mod provider;
 mod retry_after;
+mod sender_limit;
 mod signature;
 mod token;
 
@@ -30,13 +33,15 @@ pub use callback::{
     ProviderOptOut, Reading, Receipt, ReceiptStatus, Verified, callback_path,
 };
 pub use capabilities::{AnswersBy, Capabilities, Echo, RefusedCallback};
-pub use form::{Field, FieldFault, Filled, Form};
+pub use form::{Field, FieldFault, Filled, Form, REQUESTS_IN_FLIGHT};
 pub use look_up::{Found, Sought, StatusLookUp};
 pub use outcome::{
     Answer, Hint, LocalRefusal, RejectReason, SubmitClass, SubmitOutcome, Unsendable,
 };
+pub use prepared::Prepared;
 pub use provider::{MtMessage, Provider, Submission, SubmitMode, check_message};
 pub use retry_after::date_if_missing;
+pub use sender_limit::{SenderClass, SenderLimit};
 pub use token::{AccessToken, AccessTokens};
 
 /// Every provider the fleet knows.

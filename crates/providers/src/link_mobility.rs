@@ -18,9 +18,8 @@ use message::{Connection, Timestamp, segments::measure};
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
-    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
-    basic,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Prepared, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, SubmitMode, Unsendable, Verified, basic,
 };
 
 mod answer;
@@ -56,6 +55,9 @@ static CAPABILITIES: Capabilities = Capabilities {
     // Ours: no limit is published and the platform is called high capacity (section 5). It fills
     // batches well; what an account may really send, LINK's account manager knows.
     segments_per_second: 100.0,
+    // The page: start with 4 parallel batch requests.
+    requests_in_flight: 4,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],
@@ -118,12 +120,12 @@ impl Provider for LinkMobility {
         false
     }
 
-    fn build_request(
+    fn prepare(
         &self,
         connection: &Connection,
-        submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable> {
-        request::build(connection, submission)
+        _public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable> {
+        Ok(Box::new(request::Messages::of(connection)?))
     }
 
     fn read_response(

@@ -11,21 +11,19 @@
 //!   the signature says whose they are.
 //! - Nobody answers STOP for us; a recipient who is barred shows up as code 103 in a receipt.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use message::{
     Connection, Sender, Timestamp,
     segments::{Encoding, measure},
 };
-use serde::Serialize;
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Prepared, Provider, Reading,
     RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
     basic,
+    prepared::{Envelope, Put},
 };
 
 mod answer;
@@ -61,6 +59,9 @@ static CAPABILITIES: Capabilities = Capabilities {
     // Section 5: start at 50 requests a second, which is a tenth of what the newer API's pages
     // allow, and let 429 govern.
     segments_per_second: 50.0,
+    // The page: start with 32.
+    requests_in_flight: 32,
+    sender_limits: &[],
     callback_methods: &["GET", "POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
     // The product's help page tells MessageBird's customers Twilio's path.
@@ -114,25 +115,12 @@ impl Provider for MessageBird {
         false // Every message does.
     }
 
-    fn build_request(
+    fn prepare(
         &self,
         connection: &Connection,
-        submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable> {
-        let [message] = submission.messages else {
-            return Err(Unsendable::Count {
-                given: submission.messages.len(),
-                max: CAPABILITIES.messages_per_request,
-            });
-        };
-        let body = serde_json::to_vec(&Submit::of(connection, message))
-            .map_err(|_| unsendable(connection, "the message does not make JSON"))?;
-        Request::post(url(connection, "/messages"))
-            .header(header::AUTHORIZATION, authorization(connection)?)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json")
-            .body(body.into())
-            .map_err(|_| unsendable(connection, "its base URL does not make a URL"))
+        _public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable> {
+        Ok(Box::new(Messages::of(connection)?))
     }
 
     fn read_response(
@@ -210,36 +198,64 @@ fn over_limit(text: &str) -> Option<&'static str> {
     })
 }
 
-// === Wire format ===
-
-/// What is sent. `reportUrl` is left out: the account's own URL counts then.
-#[derive(Serialize)]
-struct Submit<'a> {
-    originator: Cow<'a, str>,
-    recipients: [String; 1],
-    body: &'a str,
-    reference: &'a str,
-    /// The default, `plain`, replaces what GSM-7 does not have.
-    datacoding: &'static str,
-    /// Seconds.
-    validity: u64,
+/// The requests of one connection. `reportUrl` is left out: the account's own URL counts then.
+#[derive(Debug)]
+struct Messages {
+    envelope: Envelope,
+    /// `{"originator":…,"recipients":["`.
+    before_number: Vec<u8>,
 }
 
-impl<'a> Submit<'a> {
-    fn of(connection: &'a Connection, message: &MtMessage<'a>) -> Self {
-        Self {
-            originator: match &connection.sender {
-                Sender::Number(number) => number.digits().into(),
-                Sender::ShortCode(text) | Sender::Alphanumeric(text) | Sender::Service(text) => {
-                    Cow::Borrowed(&**text)
-                }
-            },
-            recipients: [message.to.digits()],
-            body: message.text,
-            reference: message.reference,
-            datacoding: "auto",
-            validity: message.validity.as_secs().max(1),
-        }
+impl Messages {
+    fn of(connection: &Connection) -> Result<Self, Unsendable> {
+        let json = HeaderValue::from_static("application/json");
+        let headers = [
+            (header::AUTHORIZATION, authorization(connection)?),
+            (header::CONTENT_TYPE, json.clone()),
+            (header::ACCEPT, json),
+        ];
+        let envelope = Envelope::post(url(connection, "/messages"), headers)
+            .ok_or_else(|| unsendable(connection, "its base URL does not make a URL"))?;
+        let originator = match &connection.sender {
+            Sender::Number(number) => &number.digits(),
+            Sender::ShortCode(text) | Sender::Alphanumeric(text) | Sender::Service(text) => &**text,
+        };
+        let mut before_number = Vec::new();
+        before_number.put(br#"{"originator":"#);
+        before_number.put_json(originator);
+        before_number.put(br#","recipients":[""#);
+        Ok(Self {
+            envelope,
+            before_number,
+        })
+    }
+
+    /// The default of `datacoding`, `plain`, replaces what GSM-7 does not have.
+    fn json(&self, message: &MtMessage<'_>) -> Vec<u8> {
+        let mut body =
+            Vec::with_capacity(self.before_number.len() + message.text.len() * 9 / 8 + 192);
+        body.put(&self.before_number);
+        body.put_digits(message.to);
+        body.put(br#""],"body":"#);
+        body.put_json(message.text);
+        body.put(br#","reference":"#);
+        body.put_json(message.reference);
+        body.put(br#","datacoding":"auto","validity":"#);
+        body.put_number(message.validity.as_secs().max(1)); // seconds
+        body.put(b"}");
+        body
+    }
+}
+
+impl Prepared for Messages {
+    fn build_request(&self, submission: &Submission<'_>) -> Result<Request<Bytes>, Unsendable> {
+        let [message] = submission.messages else {
+            return Err(Unsendable::Count {
+                given: submission.messages.len(),
+                max: CAPABILITIES.messages_per_request,
+            });
+        };
+        Ok(self.envelope.around(self.json(message)))
     }
 }
 

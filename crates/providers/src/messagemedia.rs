@@ -13,15 +13,15 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
-use message::{Connection, Msisdn, Sender, Timestamp};
-use serde::Serialize;
+use message::{Connection, Sender, Timestamp};
 use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Prepared, Provider, Reading,
     RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
     basic, callback_path,
+    prepared::{Envelope, Put},
 };
 
 mod answer;
@@ -60,6 +60,9 @@ static CAPABILITIES: Capabilities = Capabilities {
     // Section 5: no limit is published, and the vendor queues what a number can not send at once.
     // Ours: one full request a second, well below the ten in flight that the page starts with.
     segments_per_second: 100.0,
+    // The page: start with 10 for an account.
+    requests_in_flight: 10,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],
@@ -117,21 +120,12 @@ impl Provider for MessageMedia {
         false
     }
 
-    fn build_request(
+    fn prepare(
         &self,
         connection: &Connection,
-        submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable> {
-        let (given, max) = (submission.messages.len(), CAPABILITIES.messages_per_request);
-        if !(1..=max).contains(&given) {
-            return Err(Unsendable::Count { given, max });
-        }
-        Request::post(format!("{}/v1/messages", base_url(connection)))
-            .header(header::AUTHORIZATION, authorization(connection)?)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json")
-            .body(submit_json(connection, submission)?.into())
-            .map_err(|_| unsendable(connection, "its base URL does not make a URL"))
+        public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable> {
+        Ok(Box::new(Messages::of(connection, public_url)?))
     }
 
     /// One message and many are the same form, and their answers mean the same.
@@ -203,36 +197,96 @@ fn unsendable(connection: &Connection, why: &'static str) -> Unsendable {
     }
 }
 
-fn submit_json(
-    connection: &Connection,
-    submission: &Submission<'_>,
-) -> Result<Vec<u8>, Unsendable> {
-    let source_number_type = match &connection.sender {
-        Sender::Number(_) => "INTERNATIONAL",
-        Sender::ShortCode(_) => "SHORTCODE",
-        Sender::Alphanumeric(_) => "ALPHANUMERIC",
-        Sender::Service(_) => return Err(unsendable(connection, "its sender is of no known type")),
-    };
-    let source_number = connection.sender.key();
-    let path = callback_path(CallbackKind::Status, SLUG, &connection.organization_id);
-    let callback_url = format!("{}{path}", submission.public_url);
-    let entries = submission.messages.iter().map(|message| Entry {
-        content: message.text,
-        destination_number: message.to,
-        source_number: &source_number,
-        source_number_type,
-        delivery_report: true,
-        format: "SMS",
-        metadata: Metadata {
-            reference: message.reference,
-        },
-        callback_url: &callback_url,
-        message_expiry_timestamp: milliseconds(submission.now.plus(message.validity)),
-    });
-    let submit = Submit {
-        messages: entries.collect(),
-    };
-    Ok(serde_json::to_vec(&submit).expect("a submission has string keys only"))
+/// The requests of one connection. Of each entry only text, number, reference and expiry differ;
+/// what stands between them is kept as it is written.
+#[derive(Debug)]
+struct Messages {
+    envelope: Envelope,
+    /// `","source_number":…,"metadata":{"ref":`. The type is always said, since the vendor warns
+    /// that guessing it may go wrong (section 1), and there is one key of metadata only: the
+    /// vendor's own template breaks with two (section 6).
+    before_reference: Vec<u8>,
+    /// `},"callback_url":…,"message_expiry_timestamp":`.
+    before_expiry: Vec<u8>,
+}
+
+impl Messages {
+    fn of(connection: &Connection, public_url: &str) -> Result<Self, Unsendable> {
+        let json = HeaderValue::from_static("application/json");
+        let headers = [
+            (header::AUTHORIZATION, authorization(connection)?),
+            (header::CONTENT_TYPE, json.clone()),
+            (header::ACCEPT, json),
+        ];
+        let url = format!("{}/v1/messages", base_url(connection));
+        let envelope = Envelope::post(url, headers)
+            .ok_or_else(|| unsendable(connection, "its base URL does not make a URL"))?;
+        let source_number_type = match &connection.sender {
+            Sender::Number(_) => "INTERNATIONAL",
+            Sender::ShortCode(_) => "SHORTCODE",
+            Sender::Alphanumeric(_) => "ALPHANUMERIC",
+            Sender::Service(_) => {
+                return Err(unsendable(connection, "its sender is of no known type"));
+            }
+        };
+        let mut before_reference = Vec::new();
+        before_reference.put(br#"","source_number":"#);
+        before_reference.put_json(&connection.sender.key());
+        before_reference.put(br#","source_number_type":"#);
+        before_reference.put_json(source_number_type);
+        before_reference.put(br#","delivery_report":true,"format":"SMS","metadata":{"ref":"#);
+        let path = callback_path(CallbackKind::Status, SLUG, &connection.organization_id);
+        let mut before_expiry = Vec::new();
+        before_expiry.put(br#"},"callback_url":"#);
+        before_expiry.put_json(&format!("{public_url}{path}"));
+        before_expiry.put(br#","message_expiry_timestamp":"#);
+        Ok(Self {
+            envelope,
+            before_reference,
+            before_expiry,
+        })
+    }
+
+    fn json(&self, submission: &Submission<'_>) -> Vec<u8> {
+        let messages = submission.messages;
+        let texts = messages.iter().map(|message| message.text.len() * 9 / 8);
+        let fixed = self.before_reference.len() + self.before_expiry.len() + 160;
+        let mut body = Vec::with_capacity(texts.sum::<usize>() + fixed * messages.len() + 32);
+        // Mostly all of them expire together.
+        let mut expiry: Option<(Timestamp, String)> = None;
+        body.put(br#"{"messages":["#);
+        for (at, message) in messages.iter().enumerate() {
+            let before: &[u8] = if at == 0 { b"" } else { b"," };
+            body.put(before);
+            body.put(br#"{"content":"#);
+            body.put_json(message.text);
+            body.put(br#","destination_number":"+"#);
+            body.put_digits(message.to);
+            body.put(&self.before_reference);
+            body.put_json(message.reference);
+            body.put(&self.before_expiry);
+            let expires_at = submission.now.plus(message.validity);
+            let written = match expiry.take() {
+                Some((at, written)) if at == expires_at => written,
+                _ => milliseconds(expires_at),
+            };
+            body.put_json(&written);
+            body.put(b"}");
+            expiry = Some((expires_at, written));
+        }
+        body.put(b"]}");
+        body
+    }
+}
+
+impl Prepared for Messages {
+    fn build_request(&self, submission: &Submission<'_>) -> Result<Request<Bytes>, Unsendable> {
+        let (given, max) = (submission.messages.len(), CAPABILITIES.messages_per_request);
+        if !(1..=max).contains(&given) {
+            return Err(Unsendable::Count { given, max });
+        }
+        Ok(self.envelope.around(self.json(submission)))
+    }
 }
 
 /// ISO 8601 in UTC, always with milliseconds (section 2).
@@ -243,34 +297,6 @@ fn milliseconds(at: Timestamp) -> String {
         .ok()
         .and_then(|at| at.format(format).ok())
         .unwrap_or_default()
-}
-
-// === Wire format ===
-
-#[derive(Serialize)]
-struct Submit<'a> {
-    messages: Vec<Entry<'a>>,
-}
-
-/// One message. The type is always said, since the vendor warns that guessing it may go wrong (section 1).
-#[derive(Serialize)]
-struct Entry<'a> {
-    content: &'a str,
-    destination_number: Msisdn,
-    source_number: &'a str,
-    source_number_type: &'static str,
-    delivery_report: bool,
-    format: &'static str,
-    metadata: Metadata<'a>,
-    callback_url: &'a str,
-    message_expiry_timestamp: String,
-}
-
-/// One key only: the vendor's own template breaks with two (section 6).
-#[derive(Serialize)]
-struct Metadata<'a> {
-    #[serde(rename = "ref")]
-    reference: &'a str,
 }
 
 #[cfg(test)]

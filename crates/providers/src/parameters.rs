@@ -1,9 +1,6 @@
 //! Names and values of a query or a form body.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::borrow::Cow;
 
 use http::{HeaderMap, header};
 
@@ -12,14 +9,14 @@ use crate::Malformed;
 /// Decoded parameters: `+` is a space, percent signs are undone, the result is UTF-8. Empty values
 /// and white space stay. Names and values are sorted by their bytes and each is there once.
 #[derive(Debug)]
-pub(crate) struct Parameters<'a>(BTreeMap<Cow<'a, str>, BTreeSet<Cow<'a, str>>>);
+pub(crate) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Parameters<'a> {
     pub(crate) fn parse(encoded: &'a [u8]) -> Self {
-        let mut all: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(encoded) {
-            all.entry(name).or_default().insert(value);
-        }
+        let mut all = Vec::with_capacity(USUAL);
+        all.extend(form_urlencoded::parse(encoded));
+        all.sort_unstable();
+        all.dedup();
         Self(all)
     }
 
@@ -38,17 +35,24 @@ impl<'a> Parameters<'a> {
     }
 
     /// Every value of `name`.
-    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.get(name).into_iter().flatten().map(Cow::as_ref)
+    pub(crate) fn values<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s str> + use<'s, 'a> {
+        let from = self.0.partition_point(|(known, _)| **known < *name);
+        let these = self.0[from..].iter();
+        let length = these.take_while(|(known, _)| known == name).count();
+        let these = self.0[from..from + length].iter();
+        these.map(|(_, value)| value.as_ref())
     }
 
     /// Every name with each of its values, sorted.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
-            .flat_map(|(name, values)| values.iter().map(|value| (name.as_ref(), value.as_ref())))
+            .map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 }
+
+/// As many as a receipt has.
+const USUAL: usize = 16;
 
 /// Whether the content type says that the body is a form.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {

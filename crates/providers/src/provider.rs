@@ -8,10 +8,10 @@ use message::{Connection, Msisdn, Sender, Timestamp};
 
 use crate::{
     AccessTokens, Answer, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities, Form,
-    LocalRefusal, Malformed, Reading, RejectReason, StatusLookUp, Unsendable, Verified,
+    LocalRefusal, Malformed, Prepared, Reading, RejectReason, StatusLookUp, Unsendable, Verified,
 };
 
-/// One provider. No default bodies: a hole is a compile error.
+/// One provider. What it must know has no default bodies: a hole is a compile error.
 pub trait Provider: Send + Sync + std::fmt::Debug {
     /// The slug in URLs, metrics and connections.
     fn slug(&self) -> &'static str;
@@ -45,8 +45,20 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
     /// Whether a message must travel in the single form, however many wait.
     fn goes_alone(&self, message: &MtMessage<'_>) -> bool;
 
+    /// Builds once what all requests of `connection` have in common, with callbacks coming to
+    /// `public_url` (see [`Submission::public_url`]). Worth keeping for as long as the connection
+    /// is used: what it returns writes only what differs.
+    ///
+    /// # Errors
+    /// [`Unsendable`] if the connection's fields make no request at all.
+    fn prepare(
+        &self,
+        connection: &Connection,
+        public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable>;
+
     /// The request that hands over the submission's messages, all of which passed
-    /// [`Self::check_message`].
+    /// [`Self::check_message`]: for whoever builds one only.
     ///
     /// # Errors
     /// [`Unsendable`] if no request can be built for them.
@@ -54,7 +66,10 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
         &self,
         connection: &Connection,
         submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable>;
+    ) -> Result<Request<Bytes>, Unsendable> {
+        self.prepare(connection, submission.public_url)?
+            .build_request(submission)
+    }
 
     /// What an answer means for each of `messages`, in their order and number. Infallible: "no
     /// idea" is an outcome, and the most important one to get right.

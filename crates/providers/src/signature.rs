@@ -19,13 +19,17 @@ pub(crate) enum Algorithm {
 
 /// The digest of `signed` under `key`.
 pub(crate) fn hmac(algorithm: Algorithm, key: &[u8], signed: &[u8]) -> Vec<u8> {
-    fn digest<M: Mac + KeyInit>(key: &[u8], signed: &[u8]) -> Vec<u8> {
-        <M as KeyInit>::new_from_slice(key)
-            .expect("HMAC takes keys of every length")
-            .chain_update(signed)
-            .finalize()
-            .into_bytes()
-            .to_vec()
+    hmac_of(algorithm, key, &[signed])
+}
+
+/// The digest of all of `signed`, one behind the other, under `key`.
+pub(crate) fn hmac_of(algorithm: Algorithm, key: &[u8], signed: &[&[u8]]) -> Vec<u8> {
+    fn digest<M: Mac + KeyInit>(key: &[u8], signed: &[&[u8]]) -> Vec<u8> {
+        let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of every length");
+        for part in signed {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().to_vec()
     }
     match algorithm {
         Algorithm::HmacMd5 => digest::<Hmac<Md5>>(key, signed),
@@ -43,7 +47,17 @@ pub(crate) fn is_base64_of(
     key: &str,
     signed: &[u8],
 ) -> bool {
-    let expected = STANDARD.encode(hmac(algorithm, key.as_bytes(), signed));
+    is_base64_of_all(signature, algorithm, key, &[signed])
+}
+
+/// The same for all of `signed`, one behind the other.
+pub(crate) fn is_base64_of_all(
+    signature: &str,
+    algorithm: Algorithm,
+    key: &str,
+    signed: &[&[u8]],
+) -> bool {
+    let expected = STANDARD.encode(hmac_of(algorithm, key.as_bytes(), signed));
     is_equal(signature.as_bytes(), expected.as_bytes())
 }
 

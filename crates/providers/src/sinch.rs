@@ -10,22 +10,21 @@
 //! - No idempotency key is known. Only a receipt settles a doubt.
 //! - Requests carry a token of an hour. `401` with `expired` means that one, any other the account.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use message::{Connection, Sender, Timestamp};
+use message::{Connection, Timestamp};
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, Hint, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
-    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitClass, SubmitMode,
-    SubmitOutcome, Unsendable, Verified, basic, json, retry_after::retry_after,
+    Echo, Form, Hint, LocalRefusal, Malformed, MtMessage, OptOutScope, Prepared, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, SubmitClass, SubmitMode, SubmitOutcome,
+    Unsendable, Verified, json, retry_after::retry_after,
 };
 
 mod callback;
 mod codes;
 mod form;
+mod request;
 mod signed;
 mod token;
 mod wire;
@@ -44,10 +43,6 @@ const BATCH_MESSAGES_MAX: usize = 1000;
 /// Nothing is documented for SMS; the page's cap (section 2.2).
 const TEXT_CHARS_MAX: usize = 1600;
 
-/// What a text may take up in the JSON of a batch. A thousand entries of this size stay below the
-/// page's cap of 1 MiB for the whole body (section 3.2); the names around a text take some 200 bytes.
-const BATCHED_TEXT_BYTES_MAX: usize = 800;
-
 static CAPABILITIES: Capabilities = Capabilities {
     messages_per_request: BATCH_MESSAGES_MAX,
     answers_by: AnswersBy::Whole,
@@ -62,6 +57,9 @@ static CAPABILITIES: Capabilities = Capabilities {
     answers_keywords: false,
     // An app's queue drains at 20 messages a second unless more is contracted (section 5).
     segments_per_second: 20.0,
+    // Ours: the page names no figure.
+    requests_in_flight: 20,
+    sender_limits: &[],
     callback_methods: &["POST"],
     callback_content_types: &["application/json"],
     callback_slugs: &[SLUG],
@@ -116,57 +114,15 @@ impl Provider for Sinch {
     }
 
     fn goes_alone(&self, message: &MtMessage<'_>) -> bool {
-        message.text.contains("${") || bytes_in_json(message.text) > BATCHED_TEXT_BYTES_MAX
+        request::goes_alone(message.text)
     }
 
-    fn build_request(
+    fn prepare(
         &self,
         connection: &Connection,
-        submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable> {
-        let (messages, max) = (
-            submission.messages,
-            match submission.mode {
-                SubmitMode::Single => 1,
-                SubmitMode::Batch => CAPABILITIES.messages_per_request,
-            },
-        );
-        if messages.is_empty() || messages.len() > max {
-            return Err(Unsendable::Count {
-                given: messages.len(),
-                max,
-            });
-        }
-        let (url, body) = match submission.mode {
-            SubmitMode::Single => {
-                let url = project_url(connection, "conversation", "base_url", "messages:send");
-                (url, wire::single(connection, &messages[0]))
-            }
-            SubmitMode::Batch => {
-                if messages.iter().any(|message| self.goes_alone(message)) {
-                    return Err(unsendable(
-                        connection,
-                        "a text in the batch has to go alone",
-                    ));
-                }
-                let own = "batch_base_url";
-                let url = project_url(connection, "conversationbatch", own, "messages");
-                (url, wire::batch(connection, messages))
-            }
-        };
-        let access_token = submission
-            .access_token
-            .ok_or_else(|| Unsendable::NoAccessToken {
-                connection: connection.id.clone(),
-            })?;
-        let authorization = basic::sensitive(&format!("Bearer {access_token}"))
-            .ok_or_else(|| unsendable(connection, "its access token does not make a header"))?;
-        Request::post(url)
-            .header(header::AUTHORIZATION, authorization)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json")
-            .body(body)
-            .map_err(|_| unsendable(connection, "its base URL or project ID does not make a URL"))
+        _public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable> {
+        Ok(Box::new(request::Messages::of(connection)?))
     }
 
     fn read_response(
@@ -228,49 +184,11 @@ impl Provider for Sinch {
     }
 }
 
-// === Build: sections 2.2 and 3.2 ===
-
-/// `host` is the API's name before Sinch's domain, `own` the field that overrides it. Without its
-/// own override the Batch API follows that of `messages:send`, so that a connection that was led
-/// elsewhere, to a test say, does not send half of its messages to Sinch.
-fn project_url(connection: &Connection, host: &str, own: &str, rest: &str) -> String {
-    let overrides = [connection.field(own), connection.field("base_url")];
-    let base = match overrides.into_iter().find(|base| !base.is_empty()) {
-        Some(base) => Cow::Borrowed(base.trim_end_matches('/')),
-        None => {
-            let region = connection.field("region").to_ascii_lowercase();
-            Cow::Owned(format!("https://{region}.{host}.api.sinch.com"))
-        }
-    };
-    let project_id = connection.field("project_id");
-    format!("{base}/v1/projects/{project_id}/{rest}")
-}
-
-/// The sender as Sinch has it: a number is written without its plus (section 1.1).
-fn sender_of(connection: &Connection) -> Cow<'_, str> {
-    match &connection.sender {
-        Sender::Number(number) => Cow::Owned(number.digits()),
-        Sender::ShortCode(text) | Sender::Alphanumeric(text) | Sender::Service(text) => {
-            Cow::Borrowed(text)
-        }
-    }
-}
-
 fn unsendable(connection: &Connection, why: &'static str) -> Unsendable {
     Unsendable::Connection {
         connection: connection.id.clone(),
         why,
     }
-}
-
-/// What `text` takes up between the quotes of a JSON string.
-fn bytes_in_json(text: &str) -> usize {
-    let escaped = |byte| match byte {
-        0..=0x1f => 6, // `\u0000`, the longest
-        b'"' | b'\\' => 2,
-        _ => 1,
-    };
-    text.bytes().map(escaped).sum()
 }
 
 // === Read: section 4 ===

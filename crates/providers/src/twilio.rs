@@ -16,9 +16,11 @@ use serde::Deserialize;
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
-    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitClass, SubmitMode,
-    SubmitOutcome, Unsendable, Verified, basic, callback_path, retry_after::retry_after,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Prepared, Provider, Reading,
+    RefusedCallback, RejectReason, SenderClass, SenderLimit, StatusLookUp, Submission, SubmitClass,
+    SubmitMode, SubmitOutcome, Unsendable, Verified, basic, callback_path,
+    prepared::{Envelope, Put},
+    retry_after::retry_after,
 };
 
 mod callback;
@@ -59,6 +61,23 @@ static CAPABILITIES: Capabilities = Capabilities {
     // Ours: Twilio queues what its sender can not send at once (one segment a second for a US long
     // code), so this only bounds how fast that queue of ten hours fills.
     segments_per_second: 10.0,
+    // The page: start at 20 for a connection.
+    requests_in_flight: 20,
+    // Section 5. A messaging service sends as fast as its pool, which only the account knows.
+    sender_limits: &[
+        SenderLimit {
+            class: SenderClass::NorthAmericanNumber,
+            segments_per_second: 1.0,
+        },
+        SenderLimit {
+            class: SenderClass::TollFreeNumber,
+            segments_per_second: 3.0,
+        },
+        SenderLimit {
+            class: SenderClass::ShortCode,
+            segments_per_second: 100.0,
+        },
+    ],
     callback_methods: &["POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
     callback_slugs: &[SLUG],
@@ -111,28 +130,12 @@ impl Provider for Twilio {
         false // Every message does.
     }
 
-    fn build_request(
+    fn prepare(
         &self,
         connection: &Connection,
-        submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable> {
-        let [message] = submission.messages else {
-            return Err(Unsendable::Count {
-                given: submission.messages.len(),
-                max: CAPABILITIES.messages_per_request,
-            });
-        };
-        Request::post(messages_url(connection, ".json"))
-            .header(header::AUTHORIZATION, authorization(connection)?)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::ACCEPT, "application/json")
-            .body(submit_form(connection, message, submission.public_url).into())
-            .map_err(|_| {
-                unsendable(
-                    connection,
-                    "its base URL or account SID does not make a URL",
-                )
-            })
+        public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable> {
+        Ok(Box::new(Messages::of(connection, public_url)?))
     }
 
     fn read_response(
@@ -207,28 +210,92 @@ fn unsendable(connection: &Connection, why: &'static str) -> Unsendable {
     }
 }
 
-fn submit_form(connection: &Connection, message: &MtMessage<'_>, public_url: &str) -> String {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("To", &message.to.e164());
-    let from = match &connection.sender {
-        Sender::Service(_) => "MessagingServiceSid",
-        Sender::Number(_) | Sender::ShortCode(_) | Sender::Alphanumeric(_) => "From",
-    };
-    form.append_pair(from, &connection.sender.key());
-    form.append_pair("Body", message.text);
-    let path = callback_path(CallbackKind::Status, SLUG, &connection.organization_id);
-    let reference = form_urlencoded::Serializer::new(String::new())
-        .append_pair("m", message.reference)
-        .finish();
-    form.append_pair(
-        "StatusCallback",
-        &format!("{public_url}{path}?{reference}{CALLBACK_OVERRIDES}"),
-    );
-    let validity_seconds = message.validity.as_secs().max(1);
-    if validity_seconds < VALIDITY_SECONDS_MAX {
-        form.append_pair("ValidityPeriod", &validity_seconds.to_string());
+/// The requests of one connection: a form, of which only number, text, reference and validity
+/// differ.
+#[derive(Debug)]
+struct Messages {
+    envelope: Envelope,
+    /// `&From=…&Body=`.
+    before_text: Vec<u8>,
+    /// `&StatusCallback=…`, up to our reference.
+    before_reference: Vec<u8>,
+    /// The overrides of the callback.
+    behind_reference: Vec<u8>,
+}
+
+impl Messages {
+    fn of(connection: &Connection, public_url: &str) -> Result<Self, Unsendable> {
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let json = HeaderValue::from_static("application/json");
+        let headers = [
+            (header::AUTHORIZATION, authorization(connection)?),
+            (header::CONTENT_TYPE, form),
+            (header::ACCEPT, json),
+        ];
+        let envelope =
+            Envelope::post(messages_url(connection, ".json"), headers).ok_or_else(|| {
+                unsendable(
+                    connection,
+                    "its base URL or account SID does not make a URL",
+                )
+            })?;
+        let from = match &connection.sender {
+            Sender::Service(_) => "MessagingServiceSid",
+            Sender::Number(_) | Sender::ShortCode(_) | Sender::Alphanumeric(_) => "From",
+        };
+        let mut before_text = Vec::new();
+        before_text.put(b"&");
+        before_text.put(from.as_bytes());
+        before_text.put(b"=");
+        before_text.put_form(&connection.sender.key());
+        before_text.put(b"&Body=");
+        let path = callback_path(CallbackKind::Status, SLUG, &connection.organization_id);
+        let mut before_reference = Vec::new();
+        before_reference.put(b"&StatusCallback=");
+        before_reference.put_form(&format!("{public_url}{path}?m="));
+        let mut behind_reference = Vec::new();
+        behind_reference.put_form(CALLBACK_OVERRIDES);
+        Ok(Self {
+            envelope,
+            before_text,
+            before_reference,
+            behind_reference,
+        })
     }
-    form.finish()
+
+    fn form(&self, message: &MtMessage<'_>) -> Vec<u8> {
+        let fixed =
+            self.before_text.len() + self.before_reference.len() + self.behind_reference.len();
+        let mut form = Vec::with_capacity(fixed + message.text.len() * 5 / 4 + 128);
+        form.put(b"To=%2B");
+        form.put_digits(message.to);
+        form.put(&self.before_text);
+        form.put_form(message.text);
+        form.put(&self.before_reference);
+        // A value of the URL's query, which is itself a value of the form.
+        for part in form_urlencoded::byte_serialize(message.reference.as_bytes()) {
+            form.put_form(part);
+        }
+        form.put(&self.behind_reference);
+        let validity_seconds = message.validity.as_secs().max(1);
+        if validity_seconds < VALIDITY_SECONDS_MAX {
+            form.put(b"&ValidityPeriod=");
+            form.put_number(validity_seconds);
+        }
+        form
+    }
+}
+
+impl Prepared for Messages {
+    fn build_request(&self, submission: &Submission<'_>) -> Result<Request<Bytes>, Unsendable> {
+        let [message] = submission.messages else {
+            return Err(Unsendable::Count {
+                given: submission.messages.len(),
+                max: CAPABILITIES.messages_per_request,
+            });
+        };
+        Ok(self.envelope.around(self.form(message)))
+    }
 }
 
 // === Read: section 4, in its order of decision ===

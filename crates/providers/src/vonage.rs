@@ -11,21 +11,14 @@
 //! - Long inbound messages come in parts in the SMS API's format, joined in the Messages API's.
 //! - A person who opted out shows only in a receipt: the submission was accepted.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
-use message::{
-    Connection, Sender, Timestamp,
-    segments::{self, Encoding},
-};
-use serde::Serialize;
+use http::{HeaderValue, Request, Response};
+use message::{Connection, Timestamp};
 
 use crate::{
     AccessTokens, Answer, AnswersBy, CallbackAnswer, CallbackKind, CallbackRefused, Capabilities,
-    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Provider, Reading,
-    RefusedCallback, RejectReason, StatusLookUp, Submission, SubmitMode, Unsendable, Verified,
-    basic, callback_path,
+    Echo, Form, LocalRefusal, Malformed, MtMessage, OptOutScope, Prepared, Provider, Reading,
+    RefusedCallback, RejectReason, StatusLookUp, SubmitMode, Unsendable, Verified, basic,
 };
 
 mod answer;
@@ -34,6 +27,7 @@ mod codes;
 mod fields;
 mod form;
 mod look_up;
+mod request;
 mod signed;
 
 /// See the module.
@@ -47,12 +41,6 @@ const MESSAGES_API: &str = "https://api.nexmo.com";
 /// Characters of a text (sections 2 and 13; the Messages API's older limit, which is the safe one).
 const SMS_CHARS_MAX: usize = 3200;
 const MESSAGES_CHARS_MAX: usize = 1000;
-
-/// Characters of the `callback` parameter, counted before it is encoded (sections 2 and 12).
-const CALLBACK_CHARS_MAX: usize = 100;
-
-/// How long Vonage tries (sections 2 and 13: the same limits in milliseconds and in seconds).
-const TTL_SECONDS: std::ops::RangeInclusive<u64> = 20..=604_800;
 
 static CAPABILITIES: Capabilities = Capabilities {
     messages_per_request: 1,
@@ -68,6 +56,9 @@ static CAPABILITIES: Capabilities = Capabilities {
     answers_keywords: false,
     // Section 5: 30 requests a second for an API key by default, and a request is one message.
     segments_per_second: 30.0,
+    // Ours: the page names no figure.
+    requests_in_flight: 20,
+    sender_limits: &[],
     callback_methods: &["GET", "POST"],
     callback_content_types: &["application/x-www-form-urlencoded", "application/json"],
     callback_slugs: &[SLUG],
@@ -126,42 +117,12 @@ impl Provider for Vonage {
         false // Every message does.
     }
 
-    fn build_request(
+    fn prepare(
         &self,
         connection: &Connection,
-        submission: &Submission<'_>,
-    ) -> Result<Request<Bytes>, Unsendable> {
-        let [message] = submission.messages else {
-            return Err(Unsendable::Count {
-                given: submission.messages.len(),
-                max: CAPABILITIES.messages_per_request,
-            });
-        };
-        let path = callback_path(CallbackKind::Status, SLUG, &connection.organization_id);
-        let status_url = format!("{}{path}", submission.public_url);
-        let (url, content_type, body) = match Api::of(connection) {
-            Api::Sms => (
-                url(connection, "base_url", SMS_API, "/sms/json"),
-                "application/x-www-form-urlencoded",
-                submit_form(connection, message, &status_url).into_bytes(),
-            ),
-            Api::Messages => (
-                url(
-                    connection,
-                    "messages_base_url",
-                    MESSAGES_API,
-                    "/v1/messages",
-                ),
-                "application/json",
-                submit_json(connection, message, &status_url)?,
-            ),
-        };
-        Request::post(url)
-            .header(header::AUTHORIZATION, authorization(connection)?)
-            .header(header::CONTENT_TYPE, content_type)
-            .header(header::ACCEPT, "application/json")
-            .body(body.into())
-            .map_err(|_| unsendable(connection, "its base URL does not make a URL"))
+        public_url: &str,
+    ) -> Result<Box<dyn Prepared>, Unsendable> {
+        Ok(Box::new(request::Messages::of(connection, public_url)?))
     }
 
     fn read_response(
@@ -203,7 +164,7 @@ impl Provider for Vonage {
     }
 }
 
-// === Build: sections 2 and 13 ===
+// === What sends ===
 
 /// Which API sends; both kinds of webhooks are understood all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,14 +182,6 @@ impl Api {
     }
 }
 
-fn url(connection: &Connection, key: &str, usual: &str, path: &str) -> String {
-    let base = match connection.field(key) {
-        "" => usual,
-        base => base.trim_end_matches('/'),
-    };
-    format!("{base}{path}")
-}
-
 fn authorization(connection: &Connection) -> Result<HeaderValue, Unsendable> {
     let auth_token = connection
         .secret("auth_token")
@@ -242,99 +195,6 @@ fn unsendable(connection: &Connection, why: &'static str) -> Unsendable {
         connection: connection.id.clone(),
         why,
     }
-}
-
-/// Numbers without their plus.
-fn from(sender: &Sender) -> Cow<'_, str> {
-    match sender {
-        Sender::Number(number) => number.digits().into(),
-        Sender::ShortCode(text) | Sender::Alphanumeric(text) | Sender::Service(text) => {
-            Cow::Borrowed(text)
-        }
-    }
-}
-
-fn ttl_seconds(message: &MtMessage<'_>) -> u64 {
-    let (least, most) = (*TTL_SECONDS.start(), *TTL_SECONDS.end());
-    message.validity.as_secs().clamp(least, most)
-}
-
-fn submit_form(connection: &Connection, message: &MtMessage<'_>, status_url: &str) -> String {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("from", &from(&connection.sender));
-    form.append_pair("to", &message.to.digits());
-    form.append_pair("text", message.text);
-    // The wrong one garbles the text.
-    let encoding = match segments::measure(message.text).encoding {
-        Encoding::Gsm7 => "text",
-        Encoding::Ucs2 => "unicode",
-    };
-    form.append_pair("type", encoding);
-    form.append_pair("status-report-req", "1");
-    form.append_pair("client-ref", message.reference);
-    if fits_callback(status_url) {
-        form.append_pair("callback", status_url);
-    }
-    form.append_pair("ttl", &(ttl_seconds(message) * 1000).to_string());
-    for (name, key) in [("entity-id", "entity_id"), ("content-id", "content_id")] {
-        match connection.field(key) {
-            "" => {}
-            id => _ = form.append_pair(name, id),
-        }
-    }
-    form.finish()
-}
-
-/// Vonage refuses the whole message over a URL that is too long or has an underscore in its host's
-/// name. Without it receipts come to the URL that is set in the account.
-fn fits_callback(url: &str) -> bool {
-    let host = url.split_once("://").map_or("", |(_, rest)| rest);
-    let host = host.split('/').next().unwrap_or_default();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':');
-    url.chars().count() <= CALLBACK_CHARS_MAX && host.bytes().all(plain)
-}
-
-fn submit_json(
-    connection: &Connection,
-    message: &MtMessage<'_>,
-    status_url: &str,
-) -> Result<Vec<u8>, Unsendable> {
-    serde_json::to_vec(&Submit {
-        channel: "sms",
-        message_type: "text",
-        to: &message.to.digits(),
-        from: &from(&connection.sender),
-        text: message.text,
-        client_ref: message.reference,
-        webhook_url: status_url,
-        webhook_version: "v1",
-        ttl: ttl_seconds(message),
-        sms: Sms {
-            encoding_type: "auto",
-        },
-    })
-    .map_err(|_| unsendable(connection, "a message does not make JSON"))
-}
-
-// === Wire format of the Messages API: section 13 ===
-
-#[derive(Serialize)]
-struct Submit<'a> {
-    channel: &'static str,
-    message_type: &'static str,
-    to: &'a str,
-    from: &'a str,
-    text: &'a str,
-    client_ref: &'a str,
-    webhook_url: &'a str,
-    webhook_version: &'static str,
-    ttl: u64,
-    sms: Sms,
-}
-
-#[derive(Serialize)]
-struct Sms {
-    encoding_type: &'static str,
 }
 
 #[cfg(test)]

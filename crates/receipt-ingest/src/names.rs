@@ -31,6 +31,11 @@ impl Names {
         }
     }
 
+    /// Whether callbacks of `organization` speak for this batch, wherever it was sent from.
+    pub(crate) fn may_report(&self, organization: &OrganizationId) -> bool {
+        *organization == self.organization_id || *organization == self.connection_owner
+    }
+
     /// What news about `batch`, whose names these are, is about.
     pub(crate) fn about(&self, batch: BatchKey) -> About<'_> {
         About {

@@ -1,5 +1,7 @@
 //! What the callbacks of a round say, sorted by what has to be done about it. Nothing is changed here.
 
+use std::{collections::BTreeMap, mem};
+
 use backing::callbacks::{Kept, Reason, Taken};
 use ledger::{PartName, PartReport, RowReport};
 use message::Reference;
@@ -62,15 +64,15 @@ impl Told {
         }
     }
 
-    /// What it reports about `row`.
-    pub(crate) fn report(&self, row: u32) -> RowReport {
-        let receipt = &self.receipt;
+    /// What it reports about `row`: once, because the texts go with it.
+    pub(crate) fn report(&mut self, row: u32) -> RowReport {
+        let receipt = &mut self.receipt;
         RowReport {
             row,
             state: receipt.status.state(),
-            code: receipt.error_code.clone(),
-            provider_message_id: receipt.provider_message_id.clone().unwrap_or_default(),
-            part: self.part.clone(),
+            code: mem::take(&mut receipt.error_code),
+            provider_message_id: receipt.provider_message_id.take().unwrap_or_default(),
+            part: self.part.take(),
         }
     }
 }
@@ -78,15 +80,25 @@ impl Told {
 /// Reads `taken`; what can not be used goes to `kept`.
 pub(crate) fn read(taken: &[Taken], kept: &mut Kept, metrics: &ReceiptMetrics) -> Read {
     let mut read = Read::default();
+    read.receipts.reserve(taken.len());
+    let mut states = States::new();
     for (index, one) in taken.iter().enumerate() {
-        if let Err(unusable) = read_one(index, one, &mut read, kept, metrics) {
+        if let Err(unusable) = read_one(index, one, &mut read, &mut states, kept, metrics) {
             let Unusable { reason, pending } = unusable;
             metrics.kept.with_label_values(&[reason.as_str()]).inc();
             kept.bury(one, reason, pending);
         }
     }
+    for ((provider, state), receipts) in states {
+        let counter = metrics.receipts.with_label_values(&[provider, state]);
+        counter.inc_by(receipts);
+    }
     read
 }
+
+/// Receipts of the round by provider and state: there are few of both, and a metric is looked up by
+/// the words.
+type States = BTreeMap<(&'static str, &'static str), u64>;
 
 /// What of a callback can not be used.
 struct Unusable {
@@ -108,6 +120,7 @@ fn read_one(
     index: usize,
     taken: &Taken,
     read: &mut Read,
+    states: &mut States,
     kept: &mut Kept,
     metrics: &ReceiptMetrics,
 ) -> Result<(), Unusable> {
@@ -137,8 +150,7 @@ fn read_one(
         }
         match reading {
             Reading::Receipt(receipt) => {
-                let labels = [slug, receipt.status.as_str()];
-                metrics.receipts.with_label_values(&labels).inc();
+                *states.entry((slug, receipt.status.as_str())).or_default() += 1;
                 faults += u32::from(receipt.account_fault);
                 if receipt.about_repetition {
                     about = None;

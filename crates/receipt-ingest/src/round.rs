@@ -1,7 +1,7 @@
 //! One round: read, merge, publish. Whoever calls it acks afterwards, or, if it could not be
 //! finished, lets everything come back.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{borrow::Cow, collections::BTreeMap, mem, sync::Arc, time::SystemTime};
 
 use backing::{
     callbacks::{CallbackQueue, Kept, Reason, Taken, open},
@@ -10,7 +10,7 @@ use backing::{
 };
 use bus::{Bus, Delivery, Outgoing, queue};
 use futures_util::{StreamExt, stream};
-use ledger::Ledger;
+use ledger::{Ledger, RowReport};
 use message::{BatchKey, OrganizationId, Reference, Timestamp, callback::Callback};
 use providers::OptOutScope;
 
@@ -39,8 +39,8 @@ pub(crate) struct Rounds {
     pub(crate) patience: Patience,
 }
 
-/// Receipts about rows of one batch, by their index in the round.
-type Reports = Vec<(Reference, usize)>;
+/// Reports about rows of one batch, each with its index among the round's receipts.
+type Reports = Vec<(RowReport, usize)>;
 
 /// What became of one batch's receipts: events, and receipts that are not finished.
 #[derive(Default)]
@@ -82,11 +82,11 @@ impl Rounds {
         let now = Timestamp::from(SystemTime::now());
         let mut unfinished = Vec::new();
         let mut by_batch = BTreeMap::<BatchKey, Reports>::new();
-        for (at, told) in read.receipts.iter().enumerate() {
+        for (at, told) in read.receipts.iter_mut().enumerate() {
             match told.reference {
-                Some(reference) => {
-                    let reports = by_batch.entry(reference.batch).or_default();
-                    reports.push((reference, at));
+                Some(Reference { batch, row }) => {
+                    let reports = by_batch.entry(batch).or_default();
+                    reports.push((told.report(row), at));
                 }
                 None => unfinished.push((at, Unfinished::Unknown)),
             }
@@ -121,13 +121,17 @@ impl Rounds {
         taken: &[Taken],
         now: Timestamp,
     ) -> Result<Merged, Undone> {
-        match self.merge_known(batch, &reports, read, taken, now).await {
+        let (rows, receipts): (Vec<_>, Vec<_>) = reports.into_iter().unzip();
+        match self
+            .merge_known(batch, rows, &receipts, read, taken, now)
+            .await
+        {
             Err(Undone::Hopeless(why)) => {
-                tracing::error!(%batch, receipts = reports.len(), "receipts put with the dead letters: {why}");
-                let dead = |(_, at): (_, usize)| (at, Unfinished::Dead(Reason::LedgerDamaged));
+                tracing::error!(%batch, receipts = receipts.len(), "receipts put with the dead letters: {why}");
+                let dead = |at| (at, Unfinished::Dead(Reason::LedgerDamaged));
                 Ok(Merged {
                     events: Vec::new(),
-                    unfinished: reports.into_iter().map(dead).collect(),
+                    unfinished: receipts.into_iter().map(dead).collect(),
                 })
             }
             done => done,
@@ -137,44 +141,52 @@ impl Rounds {
     async fn merge_known(
         &self,
         batch: BatchKey,
-        reports: &Reports,
+        mut rows: Vec<RowReport>,
+        receipts: &[usize],
         read: &Read,
         taken: &[Taken],
         now: Timestamp,
     ) -> Result<Merged, Undone> {
         let mut merged = Merged::default();
         let Some(names) = self.names(batch).await? else {
-            self.count("unknown", reports.len());
-            let unknown = |(_, at): &(_, usize)| (*at, Unfinished::Unknown);
-            merged.unfinished.extend(reports.iter().map(unknown));
+            self.count("unknown", rows.len());
+            let unknown = receipts.iter().map(|at| (*at, Unfinished::Unknown));
+            merged.unfinished.extend(unknown);
             return Ok(merged);
         };
-        let (mut rows, mut receipts) = (Vec::new(), Vec::new());
-        for (reference, at) in reports {
-            let told = &read.receipts[*at];
-            let from = &taken[told.callback].callback.organization_id;
-            if self.may_report(&names, batch, reference.row, from).await? {
-                rows.push(told.report(reference.row));
-                receipts.push(*at);
-            } else {
+        let mut told: Cow<'_, [usize]> = Cow::Borrowed(receipts);
+        let from = |at: usize| &taken[read.receipts[at].callback].callback.organization_id;
+        if !receipts.iter().all(|at| names.may_report(from(*at))) {
+            let mut theirs = Vec::with_capacity(rows.len());
+            for (report, at) in mem::take(&mut rows).into_iter().zip(receipts) {
+                if self
+                    .may_report(&names, batch, report.row, from(*at))
+                    .await?
+                {
+                    theirs.push(*at);
+                    rows.push(report);
+                    continue;
+                }
                 self.count("foreign", 1);
-                tracing::error!(organization = %from, owner = %names.organization_id, %batch, row = reference.row,
+                tracing::error!(organization = %from(*at), owner = %names.organization_id, %batch, row = report.row,
                     "receipt for a message of another organisation: refused");
                 let foreign = Unfinished::Dead(Reason::ForeignOrganization);
                 merged.unfinished.push((*at, foreign));
             }
+            told = Cow::Owned(theirs);
         }
         let found = self
             .patience
             .ledger(|| self.ledger.merge(batch, &rows, now))
             .await?;
         let mut news = News::new(names.about(batch), now);
-        for ((report, settled), at) in rows.iter().zip(found).zip(receipts) {
+        let mut outcomes = BTreeMap::<_, usize>::new();
+        for ((report, settled), at) in rows.iter().zip(found).zip(told.iter()) {
             let outcome = Outcome::of(report, settled, &mut news);
-            self.count(outcome.as_str(), 1);
+            *outcomes.entry(outcome.as_str()).or_default() += 1;
             match outcome {
                 Outcome::Changed | Outcome::Repeated | Outcome::Outranked => {}
-                Outcome::Unknown => merged.unfinished.push((at, Unfinished::Unknown)),
+                Outcome::Unknown => merged.unfinished.push((*at, Unfinished::Unknown)),
                 Outcome::NeverSent => {
                     self.metrics.never_sent.inc();
                     tracing::error!(%batch, row = report.row, reported = %report.state,
@@ -182,6 +194,9 @@ impl Rounds {
                         "receipt for a message that was never handed over: nothing changed");
                 }
             }
+        }
+        for (outcome, reports) in outcomes {
+            self.count(outcome, reports);
         }
         merged.events = news.into_messages();
         Ok(merged)
@@ -212,7 +227,7 @@ impl Rounds {
         row: u32,
         from: &OrganizationId,
     ) -> Result<bool, Undone> {
-        if *from == names.organization_id || *from == names.connection_owner {
+        if names.may_report(from) {
             return Ok(true);
         }
         // The batch may have moved to another connection since: then its row says which.
@@ -289,10 +304,7 @@ impl Rounds {
             None => None,
         };
         // Of an organisation that this callback may speak for; else of the one it came for.
-        let names = names.filter(|names| {
-            let from = &callback.organization_id;
-            *from == names.organization_id || *from == names.connection_owner
-        });
+        let names = names.filter(|names| names.may_report(&callback.organization_id));
         let organization = names
             .as_ref()
             .map_or(&callback.organization_id, |names| &names.organization_id)

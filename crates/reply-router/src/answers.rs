@@ -121,6 +121,7 @@ pub(crate) fn batch(answer: Answer, asked: &Asked<'_>, within: Duration) -> Outg
         expires_at: Some(asked.at.plus(within)),
         on_doubt: DoubtPolicy::Hold,
         max_segments: SEGMENTS_MAX,
+        weight: None,
     };
     let internal = InternalBatch {
         batch,

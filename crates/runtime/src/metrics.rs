@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
 
@@ -106,6 +106,18 @@ impl Metrics {
             name,
             help,
             IntGaugeVec::new(Opts::new(name, help), labels),
+        )
+    }
+
+    /// A gauge with fractions per combination of labels.
+    #[must_use]
+    pub fn rates(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+        self.declare(
+            "gauge",
+            labels,
+            name,
+            help,
+            GaugeVec::new(Opts::new(name, help), labels),
         )
     }
 

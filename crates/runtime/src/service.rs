@@ -55,6 +55,10 @@ pub trait Service: Sized {
     /// Its name in logs: `send-worker`.
     const NAME: &'static str;
 
+    /// Whether it does its work on threads that it starts itself. Then this process needs no more than
+    /// one thread beside them, for the endpoints.
+    const HAS_OWN_THREADS: bool = false;
+
     /// Its settings out of the configuration, parsed before any port opens.
     ///
     /// # Errors
@@ -107,10 +111,12 @@ pub fn main<S: Service>() -> ExitCode {
         eprintln!("{}: configuration: {error:#}", S::NAME);
         return ExitCode::from(2);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let mut builder = if S::HAS_OWN_THREADS {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("can not start the runtime: {error}");

@@ -5,9 +5,10 @@
 //! before the claim everything is as new; between claim and settle the rows are in doubt; after the
 //! settle the rows are told again.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use backing::news;
+use bus::RetryTier;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use ledger::{Claim, ClaimRequest, Row, SettleOutcome, SettleRequest, SettleRow, Settled};
 use message::{
@@ -15,16 +16,23 @@ use message::{
     chunk::ChunkRow,
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
-use providers::{OptOutScope, RejectReason, SubmitClass};
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use providers::{Echo, OptOutScope, RejectReason, SubmitClass};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Shared,
+    gate::Gate,
+    in_flight::Slots,
+    lane::segments,
+    limits::ConnectionLimits,
     patience::{until_done, until_ok},
     policy::{self, Then, Verdict},
     request::{Answered, Fate, Request},
-    run::{Again, Open},
+    run::{Again, Hold, Open, Run},
 };
 
 /// How long answers may wait for their neighbours before they are settled without them.
@@ -39,6 +47,8 @@ pub(crate) struct Leftover {
     pub(crate) dead: Vec<(ChunkRow, &'static str)>,
     /// The group was given up before its claim: the chunk must come back.
     pub(crate) given_up: bool,
+    /// Rows that the provider was too busy for: they wait at hand for their next turn.
+    busy: Vec<ChunkRow>,
 }
 
 /// How long a provider that recognises repeated messages is trusted to do so.
@@ -57,26 +67,60 @@ struct Rows {
 pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
     pub(crate) open: Arc<Open>,
-    /// The name of the connection's limit.
-    pub(crate) scope: String,
+    /// The connection's limits: they hear what the provider answers.
+    pub(crate) limits: Arc<ConnectionLimits>,
     pub(crate) rows: Vec<ChunkRow>,
+    /// Lets them leave as their tokens come.
+    pub(crate) gate: Gate,
+    /// When the lane hands back what it still holds.
+    pub(crate) hold_until: Instant,
+    /// The group's share of the delivery.
+    pub(crate) hold: Hold,
+    /// Bounds the requests that wait for an answer.
+    pub(crate) slots: Slots,
+    /// The lane that takes rows back.
+    pub(crate) lane: mpsc::UnboundedSender<Run>,
 }
 
 impl Group {
-    /// Runs to its end; `stop` is only heeded while nothing has been claimed. `slots` has one for
-    /// each request.
-    pub(crate) async fn run(
-        mut self,
-        slots: OwnedSemaphorePermit,
-        stop: CancellationToken,
-    ) -> Leftover {
+    /// Runs to its end, with its share of the delivery; `stop` is only heeded while nothing has been
+    /// claimed. `places` has one for each request.
+    pub(crate) async fn run(mut self, places: OwnedSemaphorePermit, stop: CancellationToken) {
+        let mut leftover = self.work(places, &stop).await;
+        // Nothing waits behind the gate any more, whatever became of the group.
+        self.gate.close();
+        self.gate.has_claims();
+        let busy = std::mem::take(&mut leftover.busy);
+        let Self {
+            shared,
+            open,
+            hold_until,
+            hold,
+            lane,
+            ..
+        } = self;
+        if !busy.is_empty() {
+            let run = Run {
+                open: open.clone(),
+                waiting: busy,
+                hold_until,
+                hold: hold.clone(),
+            };
+            // A lane that has ended takes nothing back; then the chunk does.
+            leftover.given_up |= lane.send(run).is_err();
+        }
+        hold.give_back(&shared, &open, leftover).await;
+    }
+
+    async fn work(&mut self, places: OwnedSemaphorePermit, stop: &CancellationToken) -> Leftover {
         let mut leftover = Leftover::default();
-        let Some(claims) = self.claim(&stop).await else {
+        let Some(claims) = self.claim(stop).await else {
             return Leftover {
                 given_up: true,
                 ..leftover
             };
         };
+        self.gate.has_claims();
         let rows = std::mem::take(&mut self.rows);
         let mut settles = Vec::new();
         let mut told = Vec::new();
@@ -141,7 +185,7 @@ impl Group {
             doubtful,
             checked_at,
         };
-        self.send(rows, slots, &stop, &mut leftover).await;
+        self.send(rows, places, stop, &mut leftover).await;
         leftover
     }
 
@@ -180,7 +224,7 @@ impl Group {
     async fn send(
         &self,
         rows: Rows,
-        mut slots: OwnedSemaphorePermit,
+        mut places: OwnedSemaphorePermit,
         stop: &CancellationToken,
         leftover: &mut Leftover,
     ) {
@@ -190,7 +234,7 @@ impl Group {
         for (rows, doubtful) in [(rows.fresh, false), (rows.doubtful, true)] {
             let mut rest = rows.into_iter().peekable();
             while rest.peek().is_some() {
-                let slot = slots.split(1);
+                let place = places.split(1);
                 let request = Request {
                     shared: &self.shared,
                     open: &self.open,
@@ -198,15 +242,19 @@ impl Group {
                     doubtful,
                     stop,
                 };
-                let request = request.run(rest.by_ref().take(per_request).collect());
+                let rows: Vec<ChunkRow> = rest.by_ref().take(per_request).collect();
                 requests.push(async move {
-                    let answered = request.await;
-                    drop(slot); // as soon as this request is through, whatever its neighbours do
+                    let answered = if self.gate.pass(segments(&rows)).await {
+                        request.run(rows, &self.slots).await
+                    } else {
+                        rows.into_iter().map(|row| (row, Fate::NotLetGo)).collect()
+                    };
+                    drop(place); // as soon as this request is through, whatever its neighbours do
                     answered
                 });
             }
         }
-        drop(slots);
+        drop(places);
         let mut answered: Vec<Answered> = Vec::new();
         let mut settle_at = Instant::now();
         loop {
@@ -214,6 +262,7 @@ impl Group {
             tokio::select! {
                 answer = requests.next() => match answer {
                     Some(outcomes) => {
+                        self.tell_limits(&outcomes);
                         if answered.is_empty() {
                             settle_at = Instant::now() + SETTLE_AFTER;
                         }
@@ -239,29 +288,16 @@ impl Group {
         let (settings, chunk) = (&self.shared.settings, &self.open.chunk);
         let mut settles = Vec::with_capacity(answered.len());
         let mut verdicts: Vec<(ChunkRow, Verdict)> = Vec::with_capacity(answered.len());
-        let mut rest: Option<(Duration, &'static str)> = None;
+        let mut account_refused = false;
         let mut extra = Vec::new();
         for (row, fate) in answered {
-            let class = match &fate {
-                Fate::Answered(outcome) => Some(outcome.class),
-                Fate::OptedOut => None,
-            };
-            let row_rest = match class {
-                Some(SubmitClass::Throttled { retry_after }) => {
-                    Some((retry_after.unwrap_or(settings.throttled_rest), "throttled"))
-                }
-                Some(SubmitClass::AccountRefused) => {
-                    Some((settings.account_refused_rest, "account_refused"))
-                }
-                _ => None,
-            };
-            rest = rest.max(row_rest);
             let reference = self.reference(row.row);
             if let Fate::Answered(outcome) = &fate
                 && outcome.class == SubmitClass::Rejected(RejectReason::OptedOut)
             {
                 extra.extend(self.record_opt_out(&row, &outcome.code).await);
             }
+            account_refused |= matches!(&fate, Fate::Answered(outcome) if outcome.class == SubmitClass::AccountRefused);
             let verdict = policy::decide(
                 &fate,
                 reference,
@@ -269,13 +305,13 @@ impl Group {
                 settings.attempts_max.get(),
                 chunk.expires_at,
                 now(),
-                row_rest.map_or(settings.throttled_rest, |(rest, _)| rest),
+                self.rest_after(&fate),
             );
             settles.push(self.settle_answered(&row, &verdict, fate));
             verdicts.push((row, verdict));
         }
-        if let Some((rest, why)) = rest {
-            self.hold_back(rest, why).await;
+        if account_refused {
+            self.rest(settings.account_refused_rest).await;
         }
         let settled = self.settle(settles).await;
         for ((row, verdict), settled) in verdicts.into_iter().zip(&settled) {
@@ -293,8 +329,13 @@ impl Group {
                 Then::RetryAfter(tier) if waits => {
                     leftover.again.push(Again::next_attempt(row, tier))
                 }
-                Then::ComeBackAfter(tier) if waits => {
-                    leftover.again.push(Again::same_attempt(row, tier))
+                Then::ComeBackAfter(rest) if waits => {
+                    if Instant::now() + rest < self.hold_until {
+                        leftover.busy.push(row);
+                    } else {
+                        let tier = RetryTier::at_least(rest);
+                        leftover.again.push(Again::same_attempt(row, tier));
+                    }
                 }
                 Then::Dead(reason) if gave_up => leftover.dead.push((row, reason)),
                 Then::Done | Then::RetryAfter(_) | Then::ComeBackAfter(_) | Then::Dead(_) => {}
@@ -339,18 +380,21 @@ impl Group {
             now: now(),
             sender: (connection.organization_id.clone(), connection.sender.key()),
             connection_id: connection.id.clone(),
+            // What we put into the URL of a receipt comes back with it; a field may be missing.
+            index_ids: self.open.provider.capabilities().reference_echo != Echo::CallbackUrl,
             rows,
         };
         let errors = &self.shared.metrics.ledger_errors;
         let settled = until_done("settle", errors, || self.shared.ledger.settle(&request)).await;
+        let mut changed = BTreeMap::<MessageState, u64>::new();
         for settled in &settled {
             if let Settled::Changed(row) = settled {
-                self.shared
-                    .metrics
-                    .rows
-                    .with_label_values(&[row.state.as_str()])
-                    .inc();
+                *changed.entry(row.state).or_default() += 1;
             }
+        }
+        for (state, rows) in changed {
+            let counter = &self.shared.metrics.rows;
+            counter.with_label_values(&[state.as_str()]).inc_by(rows);
         }
         settled
     }
@@ -387,20 +431,50 @@ impl Group {
         changed.then(|| news::opt_out(change, Some(distribution), None))
     }
 
-    /// Makes the whole fleet rest on this connection. Best effort: who misses it is told 429 too.
-    async fn hold_back(&self, rest: Duration, why: &'static str) {
-        let slug = self.open.provider.slug();
+    /// How long a row waits after such an answer. The limits hear of throttling too: this is only the
+    /// row's own wait.
+    fn rest_after(&self, fate: &Fate) -> Duration {
+        let settings = &self.shared.settings;
+        let Fate::Answered(outcome) = fate else {
+            return Duration::ZERO;
+        };
+        match outcome.class {
+            SubmitClass::Throttled { retry_after } => {
+                retry_after.unwrap_or(settings.throttled_rest)
+            }
+            SubmitClass::AccountRefused => settings.account_refused_rest,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Makes the whole fleet rest on this connection, whose account its provider refused.
+    async fn rest(&self, rest: Duration) {
+        let (slug, why) = (self.open.provider.slug(), "account_refused");
         self.shared
             .metrics
             .held_back
             .with_label_values(&[slug, why])
             .inc();
         tracing::warn!(connection = %self.open.connection.id, provider = slug, why, ?rest, "connection rests");
-        let millis = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-        if let Err(error) = self.shared.ledger.hold_back(&self.scope, millis).await {
-            self.shared.metrics.ledger_errors.inc();
-            tracing::warn!("hold back: {error}");
+        self.limits.rest(rest).await;
+    }
+
+    /// How the provider finds our pace.
+    fn tell_limits(&self, answered: &[Answered]) {
+        let (mut throttled, mut hold) = (0, None);
+        for (_, fate) in answered {
+            if let Fate::Answered(outcome) = fate
+                && let SubmitClass::Throttled { retry_after } = outcome.class
+            {
+                throttled += 1;
+                hold = hold.max(retry_after);
+            }
         }
+        if throttled > 0 {
+            self.slots.too_many();
+        }
+        let answers = u32::try_from(answered.len()).unwrap_or(u32::MAX);
+        self.limits.answered(throttled, answers, hold);
     }
 
     fn reference(&self, row: u32) -> Reference {

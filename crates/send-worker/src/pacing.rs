@@ -1,147 +1,143 @@
-//! The limit of one connection, counted in segments. The truth is a cell in the ledger, shared by
-//! all workers; this side leases what the next 100 ms need and spends it through a local limiter,
-//! so that the ledger is asked a few times a second and a lease that was held up is not spent in
-//! one burst.
+//! What a lane asks before it launches: how many segments may leave now. A message leaves only when
+//! all limits of its connection let it: the connection's own, its sender's where the provider
+//! documents one, and the provider's where the operator set one for the fleet.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use governor::{
-    DefaultDirectRateLimiter, Quota,
-    clock::{Clock, DefaultClock},
-};
-use ledger::{LeaseRequest, Ledger, LedgerError};
-use prometheus::IntCounter;
-use tokio::time::Instant;
+use ledger::LedgerError;
+use message::Connection;
+use tokio::{sync::Notify, time::Instant};
 
-/// What a lease covers.
-const LEASE: Duration = Duration::from_millis(100);
+use crate::limits::{ConnectionLimits, Limits, Taken, whole};
 
-/// Tokens that were not spent by then lapse: the shared cell has moved on without them.
-const LAPSE: Duration = Duration::from_secs(1);
+/// Segments are let go in portions of what is due within this time: one look at the limits for all
+/// of them, and small enough that a second has at most a hundredth more than its rate.
+const PORTION: Duration = Duration::from_millis(5);
 
-/// How long to wait at most before asking again, however long the cell says: an operator may lift
-/// a limit, and a stop must not wait.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// The local limiter only smooths; it must never be the tighter of the two.
-const LOCAL_SLACK: f64 = 1.1;
+/// Somebody else asks for the tokens of a shared limit: how often to look whether they came.
+const LOOK: Duration = Duration::from_millis(5);
 
 pub(crate) struct Pacing {
-    scope: String,
-    per_second: f64,
-    local: DefaultDirectRateLimiter,
-    local_burst: u32,
-    stock: u32,
-    leased_at: Instant,
-    leases: IntCounter,
+    limits: Arc<ConnectionLimits>,
+    /// Where the last portion came from, by limit.
+    taken: Vec<Taken>,
+    heard: Arc<Notify>,
 }
 
 impl Pacing {
-    pub(crate) fn new(scope: String, per_second: f64, leases: IntCounter) -> Self {
-        let per_second = per_second.max(0.001);
-        let burst = NonZeroU32::new(whole(per_second * LEASE.as_secs_f64() * 2.0))
-            .unwrap_or(NonZeroU32::MIN);
-        // A message of several segments must fit, or it could never leave.
-        let burst = burst.max(NonZeroU32::new(SEGMENTS_MAX).unwrap_or(NonZeroU32::MIN));
-        let period =
-            Duration::from_secs_f64(1.0 / (per_second * LOCAL_SLACK)).max(Duration::from_nanos(1));
-        let quota = Quota::with_period(period)
-            .unwrap_or(Quota::per_second(NonZeroU32::MAX))
-            .allow_burst(burst);
-        let local = DefaultDirectRateLimiter::direct(quota);
+    pub(crate) fn new(limits: &Arc<Limits>, connection: &Connection) -> Self {
         Self {
-            scope,
-            per_second,
-            local,
-            local_burst: burst.get(),
-            stock: 0,
-            leased_at: Instant::now(),
-            leases,
+            limits: limits.of(connection),
+            taken: Vec::new(),
+            heard: Arc::default(),
         }
     }
 
-    /// The name of the cell.
-    pub(crate) fn scope(&self) -> &str {
-        &self.scope
+    /// For those who hear what the provider answers.
+    pub(crate) fn limits(&self) -> &Arc<ConnectionLimits> {
+        &self.limits
+    }
+
+    /// Segments of a portion: who can send them one by one and asks for `least` of that many keeps
+    /// its limit best.
+    pub(crate) fn portion(&self) -> u32 {
+        self.due_within(PORTION)
+    }
+
+    /// Segments that the tightest limit lets go within that time, at least one.
+    pub(crate) fn due_within(&self, time: Duration) -> u32 {
+        let rates = self.limits.all.iter().map(|limit| limit.rate());
+        whole(rates.fold(f64::MAX, f64::min) * time.as_secs_f64()).max(1)
     }
 
     /// Waits until at least `least` segments may leave and returns how many may, up to `most`; zero
-    /// if `until` comes first. Cancel safe: what was leased stays in stock.
+    /// if `until` comes first. Cancel safe: what was leased stays in hand.
+    ///
+    /// # Errors
+    /// Those of the ledger: without it nothing may leave.
     pub(crate) async fn take(
         &mut self,
-        ledger: &Arc<dyn Ledger>,
         least: u32,
         most: u32,
         until: Instant,
     ) -> Result<u32, LedgerError> {
-        while self.stock_now() < least {
-            let lease = ledger.lease(&self.request(least)).await?;
-            self.leases.inc();
-            if lease.granted > 0 {
-                self.stock += lease.granted;
-                self.leased_at = Instant::now();
-                continue;
+        let least = least.max(1);
+        let most = most.max(least);
+        let mut gathered = false;
+        loop {
+            let now = Instant::now();
+            let failure = self
+                .limits
+                .all
+                .iter()
+                .find_map(|limit| limit.take_failure());
+            if let Some(failure) = failure {
+                return Err(failure);
             }
-            let wait = Duration::from_millis(lease.retry_after_millis.max(1)).min(ASK_AGAIN);
-            if Instant::now() + wait > until {
-                tokio::time::sleep_until(until).await;
+            let all = self.limits.all.iter();
+            let available = all.map(|limit| limit.available(now, least)).min();
+            let available = available.unwrap_or(0).min(most);
+            self.ask(now, least, most);
+            let portion = self.portion().clamp(least, most);
+            let mut wake = if available < least {
+                self.next(now)
+            } else if available < portion && !gathered {
+                gathered = true;
+                now + PORTION.min(until.saturating_duration_since(now))
+            } else {
+                let own = self.limits.all.iter().map(|limit| limit.gate(available));
+                match own.max() {
+                    None | Some(Duration::ZERO) => return Ok(self.spend(now, available)),
+                    Some(wait) => now + wait,
+                }
+            };
+            if now >= until {
                 return Ok(0);
             }
-            tokio::time::sleep(wait).await;
+            wake = wake.min(until);
+            tokio::select! {
+                () = tokio::time::sleep_until(wake) => {}
+                () = self.heard.notified() => {}
+            }
         }
-        let granted = self
-            .stock
-            .min(most.max(least))
-            .min(self.local_burst.max(least));
-        self.smooth(granted).await;
-        self.stock = self.stock.saturating_sub(granted);
-        Ok(granted)
     }
 
-    /// Returns segments that were not needed after all.
+    /// Returns segments of the last portion that were not needed after all.
     pub(crate) fn give_back(&mut self, segments: u32) {
-        self.stock += segments;
-    }
-
-    fn stock_now(&mut self) -> u32 {
-        if self.stock > 0 && self.leased_at.elapsed() > LAPSE {
-            self.stock = 0;
-        }
-        self.stock
-    }
-
-    fn request(&self, least: u32) -> LeaseRequest {
-        let ahead = self.per_second * LEASE.as_secs_f64();
-        let want = whole(ahead).max(least - self.stock.min(least));
-        LeaseRequest {
-            scope: self.scope.clone(),
-            per_second: self.per_second,
-            burst: ahead.max(f64::from(want)),
-            want,
+        for (limit, taken) in self.limits.all.iter().zip(&mut self.taken) {
+            limit.put_back(taken, segments);
         }
     }
 
-    async fn smooth(&self, segments: u32) {
-        let Some(segments) = NonZeroU32::new(segments.min(self.local_burst)) else {
-            return;
+    fn spend(&mut self, now: Instant, segments: u32) -> u32 {
+        let all = self.limits.all.iter();
+        self.taken = all.map(|limit| limit.take(now, segments)).collect();
+        segments
+    }
+
+    /// Asks for tokens where they run out, for all limits at once.
+    fn ask(&self, now: Instant, least: u32, most: u32) {
+        let all = self.limits.all.iter();
+        let asked: Vec<_> = all
+            .filter_map(|limit| Some((limit.clone(), limit.wants(now, least, most)?)))
+            .collect();
+        if !asked.is_empty() {
+            self.limits.limits().lease(asked, self.heard.clone());
+        }
+    }
+
+    /// When there may be more than now: an answer wakes the waiting one anyway.
+    fn next(&self, now: Instant) -> Instant {
+        let known = self.limits.all.iter().filter_map(|limit| limit.next(now));
+        let shared = self.limits.all.len() > 1;
+        let look = if shared {
+            LOOK
+        } else {
+            Duration::from_millis(50)
         };
-        let clock = DefaultClock::default();
-        while let Ok(Err(not_until)) = self.local.check_n(segments) {
-            tokio::time::sleep(not_until.wait_time_from(clock.now())).await;
-        }
+        known
+            .min()
+            .unwrap_or(now + look)
+            .max(now + Duration::from_micros(500))
     }
-}
-
-/// The most segments one message can have.
-const SEGMENTS_MAX: u32 = 255;
-
-/// A share of a rate as whole tokens, at least one.
-fn whole(tokens: f64) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped to the range first"
-    )]
-    let tokens = tokens.clamp(1.0, 1_000_000.0).floor() as u32;
-    tokens
 }

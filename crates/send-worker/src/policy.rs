@@ -27,8 +27,8 @@ pub(crate) enum Then {
     Done,
     /// Another attempt, which counts.
     RetryAfter(RetryTier),
-    /// The same attempt again.
-    ComeBackAfter(RetryTier),
+    /// The same attempt again, not before that much time has passed.
+    ComeBackAfter(Duration),
     /// A dead letter with this reason.
     Dead(&'static str),
 }
@@ -54,6 +54,10 @@ pub(crate) fn decide(
         Fate::OptedOut => {
             return verdict(state(MessageState::Suppressed), OPTED_OUT, Then::Done);
         }
+        Fate::NotLetGo => {
+            let then = Then::ComeBackAfter(Duration::ZERO);
+            return verdict(SettleOutcome::Release, "", then);
+        }
     };
     let code = outcome.code.as_str();
     match outcome.class {
@@ -71,11 +75,9 @@ pub(crate) fn decide(
             let code = if partial { PARTIAL } else { code };
             verdict(state(MessageState::InDoubt), code, Then::Done)
         }
-        SubmitClass::Throttled { .. } | SubmitClass::AccountRefused => verdict(
-            SettleOutcome::Release,
-            code,
-            Then::ComeBackAfter(RetryTier::at_least(rest)),
-        ),
+        SubmitClass::Throttled { .. } | SubmitClass::AccountRefused => {
+            verdict(SettleOutcome::Release, code, Then::ComeBackAfter(rest))
+        }
         SubmitClass::Transient => {
             let tier = retry_tier(reference, attempt);
             if attempt >= attempts_max {
@@ -181,16 +183,22 @@ mod tests {
             ),
             (Fate::OptedOut, 1, State(S::Suppressed), Then::Done),
             (
+                Fate::NotLetGo,
+                8,
+                Release,
+                Then::ComeBackAfter(Duration::ZERO),
+            ),
+            (
                 answered(SubmitClass::Throttled { retry_after: None }, "20429"),
                 8,
                 Release,
-                Then::ComeBackAfter(RetryTier::S5),
+                Then::ComeBackAfter(Duration::from_secs(2)),
             ),
             (
                 answered(SubmitClass::AccountRefused, "20003"),
                 8,
                 Release,
-                Then::ComeBackAfter(RetryTier::S5),
+                Then::ComeBackAfter(Duration::from_secs(2)),
             ),
             (
                 transient.clone(),

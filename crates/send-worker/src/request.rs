@@ -20,7 +20,7 @@ use providers::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Shared, group::now, run::Open, submit::NoAnswer};
+use crate::{Shared, group::now, in_flight::Slots, run::Open, submit::NoAnswer};
 
 /// A row with what became of it.
 pub(crate) type Answered = (ChunkRow, Fate);
@@ -32,6 +32,8 @@ pub(crate) enum Fate {
     Answered(SubmitOutcome),
     /// Its recipient opted out after the claim; it was certainly not taken.
     OptedOut,
+    /// The tokens of its limit did not come; it never left.
+    NotLetGo,
 }
 
 /// Some rows to hand over.
@@ -89,9 +91,16 @@ impl Piece {
     }
 }
 
+impl Piece {
+    /// Whether nothing was submitted for its messages before.
+    fn is_first(&self) -> bool {
+        self.repeats == 0 && self.resubmits == 0 && !self.renewed_token
+    }
+}
+
 impl Request<'_> {
-    /// One fate for each row.
-    pub(crate) async fn run(self, rows: Vec<ChunkRow>) -> Vec<Answered> {
+    /// One fate for each row; each request has one of the `slots` while it is under way.
+    pub(crate) async fn run(self, rows: Vec<ChunkRow>, slots: &Slots) -> Vec<Answered> {
         let (open, batch) = (self.open, self.open.chunk.batch);
         let texts: Vec<Result<String, MissingField>> = rows
             .iter()
@@ -138,7 +147,7 @@ impl Request<'_> {
                 None => places.push(place),
             }
         }
-        self.rounds(&messages, places, &mut fates).await;
+        self.rounds(&messages, places, &mut fates, slots).await;
         let doubt = || Fate::Answered(SubmitOutcome::in_doubt("answer_incomplete"));
         rows.into_iter()
             .zip(fates.into_iter().map(|fate| fate.unwrap_or_else(doubt)))
@@ -150,13 +159,16 @@ impl Request<'_> {
         messages: &[MtMessage<'_>],
         places: Vec<usize>,
         fates: &mut [Option<Fate>],
+        slots: &Slots,
     ) {
         let started = Instant::now();
         // Whoever holds a claim for longer than this is taken for dead.
         let until = started + self.shared.settings.request_timeout * 2;
         let mut waiting: VecDeque<Piece> = self.pieces(messages, places).into();
         while let Some(mut piece) = waiting.pop_front() {
-            let in_time = self.pause(piece.pause).await && Instant::now() < until;
+            let may_go = self.pause(piece.pause).await;
+            let slot = slots.acquire().await;
+            let in_time = may_go && Instant::now() < until;
             if !in_time {
                 // What is known about its messages stands; those never submitted wait for a retry.
                 for place in piece.places {
@@ -175,8 +187,8 @@ impl Request<'_> {
             let own: Vec<MtMessage<'_>> =
                 piece.places.iter().map(|place| messages[*place]).collect();
             let answer = self.submit(&own, &piece).await;
-            self.shared
-                .count(self.open.provider.slug(), &answer.outcomes);
+            drop(slot);
+            self.open.metrics.count(&answer.outcomes);
             let over = self.stop.is_cancelled() || Instant::now() >= until;
             waiting.extend(self.digest(piece, answer, fates, over));
         }
@@ -365,7 +377,11 @@ impl Request<'_> {
             access_token: token.as_ref().map(|token| token.reveal()),
             now: now(),
         };
-        let request = match open.provider.build_request(connection, &submission) {
+        let built = match &open.requests {
+            Ok(requests) => requests.build_request(&submission),
+            Err(why) => Err(why.clone()),
+        };
+        let request = match built {
             Ok(request) => request,
             // The body would be too long: fewer of them fit.
             Err(Unsendable::Count { max, .. }) if max > 0 && messages.len() > 1 => {
@@ -381,14 +397,18 @@ impl Request<'_> {
             }
         };
         let started = Instant::now();
+        if let Some(queued_at) = open.queued_at
+            && piece.is_first()
+        {
+            let waited = submission.now.since(queued_at).as_secs_f64();
+            open.metrics.queue_seconds.observe(waited);
+        }
         shared.metrics.requests_in_flight.inc();
         let answer = shared.submit.submit(request).await;
         shared.metrics.requests_in_flight.dec();
-        let seconds = shared
-            .metrics
+        open.metrics
             .submit_seconds
-            .with_label_values(&[open.provider.slug()]);
-        seconds.observe(started.elapsed().as_secs_f64());
+            .observe(started.elapsed().as_secs_f64());
         let answer = match answer {
             Ok(response) => open.provider.read_response(messages, piece.mode, &response),
             Err(NoAnswer::NotSent(code)) => all(SubmitOutcome::new(SubmitClass::Transient, code)),
@@ -398,15 +418,5 @@ impl Request<'_> {
             shared.tokens.forget(&connection.id, token).await;
         }
         answer
-    }
-}
-
-impl Shared {
-    fn count(&self, slug: &'static str, outcomes: &[SubmitOutcome]) {
-        for outcome in outcomes {
-            let labels = [slug, outcome.class.as_str()];
-            self.metrics.submits.with_label_values(&labels).inc();
-            self.metrics.codes.count(slug, outcome);
-        }
     }
 }

@@ -1,19 +1,22 @@
 //! One chunk from its delivery to its ack.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use backing::dead_letter;
 use bus::{Delivery, Outgoing, RetryTier, Route, SendQueue, queue};
 use ledger::QueueEntry;
 use message::{
-    Chunk, Connection,
-    chunk::{CHUNK_VERSION, ChunkRow},
+    Chunk, Connection, Timestamp,
+    chunk::{CHUNK_VERSION, ChunkRow, QUEUED_AT},
     template::Template,
 };
-use providers::Provider;
-use tokio::{task::JoinHandle, time::Instant};
+use providers::{Prepared, Provider, Unsendable};
+use tokio::time::Instant;
 
-use crate::{Shared, group::Leftover, patience::until_done, tell};
+use crate::{Shared, group::Leftover, metrics::ProviderMetrics, patience::until_done, tell};
 
 /// This service in the headers of its dead letters.
 const STAGE: &str = "send-worker";
@@ -25,9 +28,14 @@ pub(crate) struct Open {
     pub(crate) template: Template,
     pub(crate) connection: Arc<Connection>,
     pub(crate) provider: &'static dyn Provider,
+    /// Its requests, ready but for their messages; or why the connection can make none.
+    pub(crate) requests: Result<Box<dyn Prepared>, Unsendable>,
+    pub(crate) metrics: ProviderMetrics,
     /// Names this delivery in its claims.
     pub(crate) token: u32,
     pub(crate) redelivered: bool,
+    /// When it was first put into its queue; nothing if it came back.
+    pub(crate) queued_at: Option<Timestamp>,
     /// The queue it came from.
     pub(crate) queue: String,
 }
@@ -40,15 +48,70 @@ impl Open {
     }
 }
 
-/// A chunk on its way: some rows launched, some not.
+/// Rows of a chunk that wait to be launched: all of them at first, later those that a provider was
+/// too busy for.
 pub(crate) struct Run {
     pub(crate) open: Arc<Open>,
     /// Rows not launched yet, the next one last.
     pub(crate) waiting: Vec<ChunkRow>,
     /// When what is left is handed back.
     pub(crate) hold_until: Instant,
-    groups: Vec<JoinHandle<Leftover>>,
+    pub(crate) hold: Hold,
+}
+
+/// A share in an unacked delivery. It ends with the last share.
+#[derive(Clone)]
+pub(crate) struct Hold(Arc<Held>);
+
+struct Held {
     delivery: Delivery,
+    leftover: Mutex<Leftover>,
+}
+
+impl Hold {
+    fn new(delivery: Delivery) -> Self {
+        Self(Arc::new(Held {
+            delivery,
+            leftover: Mutex::default(),
+        }))
+    }
+
+    /// Gives the share back with what is left to do for its rows. Whoever gives the last one back
+    /// sends on what travels again, and acks.
+    pub(crate) async fn give_back(self, shared: &Shared, open: &Open, leftover: Leftover) {
+        {
+            let mut all = self
+                .0
+                .leftover
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            all.again.extend(leftover.again);
+            all.dead.extend(leftover.dead);
+            all.given_up |= leftover.given_up;
+        }
+        let Some(held) = Arc::into_inner(self.0) else {
+            return;
+        };
+        let leftover = held
+            .leftover
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut onward = onward(open, leftover.again);
+        onward.extend(dead(open, leftover.dead));
+        shared.publish(onward).await;
+        let end = if leftover.given_up {
+            "given_back"
+        } else {
+            "done"
+        };
+        shared.metrics.chunks.with_label_values(&[end]).inc();
+        if leftover.given_up {
+            // Dropped unacked: it comes back, and the claims of what is done make that part inert.
+            drop(held.delivery);
+        } else {
+            held.delivery.ack().await;
+        }
+    }
 }
 
 /// A row that travels again.
@@ -106,6 +169,7 @@ impl Run {
         queue: String,
         connection: Arc<Connection>,
         hold_until: Instant,
+        shared: &Shared,
     ) -> Result<Self, (Delivery, Poison)> {
         let read = || {
             let mut chunk: Chunk =
@@ -119,13 +183,20 @@ impl Run {
             let mut waiting = std::mem::take(&mut chunk.rows);
             waiting.reverse();
             let token = fastrand::u32(1..);
+            let queued_at = delivery.header(QUEUED_AT).and_then(|at| at.parse().ok());
+            let queued_at = queued_at.map(Timestamp::from_millis);
+            let requests = provider.prepare(&connection, &shared.public_url);
+            let metrics = ProviderMetrics::new(&shared.metrics, provider.slug());
             let open = Open {
                 chunk,
                 template,
                 connection,
                 provider,
+                requests,
+                metrics,
                 token,
                 redelivered: delivery.redelivered,
+                queued_at,
                 queue,
             };
             Ok((Arc::new(open), waiting))
@@ -135,29 +206,16 @@ impl Run {
                 open,
                 waiting,
                 hold_until,
-                groups: Vec::new(),
-                delivery,
+                hold: Hold::new(delivery),
             }),
             Err(poison) => Err((delivery, poison)),
         }
     }
 
-    /// Notes a launched group.
-    pub(crate) fn launched(&mut self, group: JoinHandle<Leftover>) {
-        self.groups.push(group);
-    }
-
-    /// Waits for the launched groups, sends on what travels again, and acks; rows that were never
-    /// launched are handed back over `rest`, or, without one, come back with the whole chunk.
+    /// Gives the share back: rows that were never launched are handed back over `rest`, or, without
+    /// one, come back with the whole chunk.
     pub(crate) async fn finish(self, shared: Arc<Shared>, rest: Option<RetryTier>) {
         let mut leftover = Leftover::default();
-        for group in self.groups {
-            // A panic ends the process, so a group that can not be joined was aborted with it.
-            let Ok(done) = group.await else { return };
-            leftover.again.extend(done.again);
-            leftover.dead.extend(done.dead);
-            leftover.given_up |= done.given_up;
-        }
         match rest {
             Some(tier) => leftover.again.extend(
                 self.waiting
@@ -165,23 +223,9 @@ impl Run {
                     .rev()
                     .map(|row| Again::same_attempt(row, tier)),
             ),
-            None => leftover.given_up |= !self.waiting.is_empty(),
+            None => leftover.given_up = !self.waiting.is_empty(),
         }
-        let mut onward = onward(&self.open, leftover.again);
-        onward.extend(dead(&self.open, leftover.dead));
-        shared.publish(onward).await;
-        let end = if leftover.given_up {
-            "given_back"
-        } else {
-            "done"
-        };
-        shared.metrics.chunks.with_label_values(&[end]).inc();
-        if leftover.given_up {
-            // Dropped unacked: it comes back, and the claims of what is done make that part inert.
-            drop(self.delivery);
-        } else {
-            self.delivery.ack().await;
-        }
+        self.hold.give_back(&shared, &self.open, leftover).await;
     }
 
     /// Moves the chunk to the queue of another connection of its organisation.
@@ -189,7 +233,7 @@ impl Run {
         let Self {
             open,
             mut waiting,
-            delivery,
+            hold,
             ..
         } = self;
         waiting.reverse();
@@ -212,10 +256,11 @@ impl Run {
             class: queue.class,
             // Retries may come back a while after the last message is not worth sending any more.
             expires_at: chunk.expires_at.plus(RetryTier::H1.delay() * 2),
+            weight: None,
         };
         let moved = Outgoing::new(
             Route::Queue(queue.name()),
-            delivery.message_id.clone(),
+            hold.0.delivery.message_id.clone(),
             tell::body(&chunk),
         );
         let move_once = || async {
@@ -240,7 +285,10 @@ impl Run {
         // A young queue does not keep what it confirms: until it does, this delivery stands for it.
         tokio::time::sleep(settles_in).await;
         shared.metrics.chunks.with_label_values(&["rerouted"]).inc();
-        delivery.ack().await;
+        // Nothing of it was launched, so this is the only share.
+        if let Some(held) = Arc::into_inner(hold.0) {
+            held.delivery.ack().await;
+        }
     }
 }
 

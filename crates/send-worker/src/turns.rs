@@ -1,18 +1,25 @@
-//! Turns between the queues of one connection: a chunk from each in rotation, express first within
-//! its share, so that a small mailing behind a huge one starts at once.
+//! Turns between the queues of one connection: the [`Order`] says whose it is, so that a small
+//! mailing behind a huge one starts at once; the [`Window`] says how many chunks are held meanwhile.
+//! A queue that has nothing costs a consumer and no look.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
-
-use bus::{BusError, Delivery, SendQueue};
-use ledger::QueueEntry;
-use message::Class;
-use tokio::{
-    sync::{Notify, mpsc},
-    task::JoinHandle,
-    time::Instant,
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
 };
 
-use crate::Shared;
+use bus::Delivery;
+use ledger::QueueEntry;
+use message::Class;
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+
+use crate::{
+    Shared,
+    order::{Order, QueueId},
+    pump::{self, News},
+    roster::Listed,
+    window::{self, WAIT_MAX, Window},
+};
 
 /// A chunk whose turn it is.
 pub(crate) struct Turn {
@@ -22,224 +29,360 @@ pub(crate) struct Turn {
 
 pub(crate) struct Turns {
     shared: Arc<Shared>,
+    segments_per_second: f64,
     prefetch: u16,
-    pumps: Vec<Pump>,
-    next: usize,
-    arrived: Arc<Notify>,
-    share: Share,
+    window: Window,
+    order: Order<Waiting>,
+    queues: HashMap<QueueId, Queue>,
+    by_name: HashMap<String, QueueId>,
+    next_id: QueueId,
+    /// Queues without a consumer because there is no room; the least mark is the next to get one.
+    shelf: BTreeSet<(u64, QueueId)>,
+    /// Chunks that wait for their turn.
+    waiting: usize,
+    /// When they came; an entry whose chunk has had its turn is left over.
+    arrivals: VecDeque<(Instant, QueueId)>,
+    /// Consumers that have just started and have not shown yet whether they bring something.
+    starting: usize,
+    news: mpsc::UnboundedReceiver<(QueueId, News)>,
+    to_news: mpsc::UnboundedSender<(QueueId, News)>,
 }
 
-/// Takes deliveries of one queue ahead, so that the lane can ask all queues without waiting.
-struct Pump {
+struct Waiting {
+    delivery: Delivery,
+    since: Instant,
+}
+
+struct Queue {
     entry: QueueEntry,
-    inbox: mpsc::Receiver<Delivery>,
     last_delivery: Instant,
-    task: JoinHandle<()>,
+    /// When to look whether the queue can go, and how long to wait after that.
+    look: Look,
+    /// Chunks that its next consumer takes ahead.
+    prefetch: u16,
+    consumer: Consuming,
 }
 
-impl Drop for Pump {
+#[derive(Clone, Copy)]
+struct Look {
+    at: Instant,
+    pause: Duration,
+}
+
+enum Consuming {
+    /// On the shelf, under this mark.
+    No(u64),
+    Yes {
+        task: JoinHandle<()>,
+        starting: bool,
+    },
+}
+
+/// A look that finds a queue still needed doubles the pause before the next one, up to so many times.
+const LOOK_PAUSE_GROWTH_MAX: u32 = 8;
+
+impl Drop for Queue {
     fn drop(&mut self) {
-        // Its consumer is dropped with it; what it holds goes back to the queue.
-        self.task.abort();
+        if let Consuming::Yes { task, .. } = &self.consumer {
+            // Its consumer is dropped with it; what it holds goes back to the queue.
+            task.abort();
+        }
     }
 }
 
 impl Turns {
-    pub(crate) fn new(shared: Arc<Shared>, prefetch: u16) -> Self {
-        let share = Share {
-            express_share: shared.settings.express_share,
-            express: 0.0,
-            all: 0.0,
-        };
+    pub(crate) fn new(shared: Arc<Shared>, segments_per_second: f64) -> Self {
+        let (to_news, news) = mpsc::unbounded_channel();
         Self {
+            prefetch: window::prefetch(segments_per_second, shared.settings.prefetch),
+            order: Order::new(shared.settings.express_share),
+            window: Window::new(segments_per_second, 1),
+            segments_per_second,
             shared,
-            prefetch,
-            pumps: Vec::new(),
-            next: 0,
-            arrived: Arc::default(),
-            share,
+            queues: HashMap::new(),
+            by_name: HashMap::new(),
+            next_id: 0,
+            shelf: BTreeSet::new(),
+            waiting: 0,
+            arrivals: VecDeque::new(),
+            starting: 0,
+            news,
+            to_news,
         }
     }
 
     /// Consumes exactly these queues from now on.
-    pub(crate) fn set_queues(&mut self, queues: &[QueueEntry]) {
-        let mut wanted: HashMap<&str, &QueueEntry> = queues
+    pub(crate) fn set_queues(&mut self, listed: &Listed) {
+        self.window.share(self.segments_per_second, listed.hands);
+        let names: HashSet<&str> = listed.queues.iter().map(|it| it.name.as_str()).collect();
+        let gone: Vec<QueueId> = self
+            .by_name
             .iter()
-            .map(|entry| (entry.name.as_str(), entry))
+            .filter(|(name, _)| !names.contains(name.as_str()))
+            .map(|(_, id)| *id)
             .collect();
-        self.pumps
-            .retain(|pump| wanted.remove(pump.entry.name.as_str()).is_some());
-        for entry in wanted.into_values() {
-            let (outbox, inbox) = mpsc::channel(1);
-            let task = tokio::spawn(pump(
-                self.shared.clone(),
-                entry.clone(),
-                self.prefetch,
-                outbox,
-                self.arrived.clone(),
-            ));
-            self.pumps.push(Pump {
-                entry: entry.clone(),
-                inbox,
-                last_delivery: Instant::now(),
-                task,
-            });
+        for id in gone {
+            self.remove(id);
         }
+        for entry in &listed.queues {
+            let weight = entry.weight.unwrap_or_default();
+            if let Some(id) = self.by_name.get(&entry.name) {
+                self.order.weigh(*id, weight);
+                if let Some(queue) = self.queues.get_mut(id) {
+                    queue.entry = entry.clone();
+                }
+                continue;
+            }
+            let id = self.next_id;
+            self.next_id += 1;
+            self.order.join(id, entry.class, weight);
+            self.by_name.insert(entry.name.clone(), id);
+            let mark = self.order.mark_of(id);
+            self.shelf.insert((mark, id));
+            let now = Instant::now();
+            let prefetch = self.window.prefetch(listed.queues.len(), self.prefetch);
+            let pause = self.shared.settings.idle_queue_after;
+            let queue = Queue {
+                entry: entry.clone(),
+                last_delivery: now,
+                look: Look {
+                    at: now + pause,
+                    pause,
+                },
+                prefetch,
+                consumer: Consuming::No(mark),
+            };
+            self.queues.insert(id, queue);
+            if entry.class == Class::Express {
+                self.start(id);
+            }
+        }
+        self.fill();
     }
 
     /// The next chunk in turn; waits for one. Cancel safe.
     pub(crate) async fn next(&mut self) -> Turn {
         loop {
-            if let Some(turn) = self.express().or_else(|| self.any()) {
-                return turn;
+            self.look_up();
+            if let Some(turn) = self.order.express().or_else(|| self.order.next()) {
+                return self.taken(turn);
             }
-            self.arrived.notified().await;
+            self.fill();
+            if let Some((id, news)) = self.news.recv().await {
+                self.hear(id, news);
+            }
         }
     }
 
     /// A chunk of the express class, if one is there and the class is within its share.
     pub(crate) fn express(&mut self) -> Option<Turn> {
-        self.share
-            .express_may_overtake()
-            .then(|| self.take(|class| class == Class::Express))
-            .flatten()
+        self.look_up();
+        let turn = self.order.express()?;
+        Some(self.taken(turn))
     }
 
-    fn any(&mut self) -> Option<Turn> {
-        self.take(|_| true)
-    }
-
-    fn take(&mut self, wanted: impl Fn(Class) -> bool) -> Option<Turn> {
-        let n = self.pumps.len();
-        for step in 0..n {
-            let at = (self.next + step) % n;
-            let pump = &mut self.pumps[at];
-            if !wanted(pump.entry.class) {
-                continue;
-            }
-            if let Ok(delivery) = pump.inbox.try_recv() {
-                pump.last_delivery = Instant::now();
-                let turn = Turn {
-                    delivery,
-                    queue: pump.entry.name.clone(),
-                };
-                self.next = (at + 1) % n;
-                return Some(turn);
-            }
-        }
-        None
-    }
-
-    /// Notes what was sent, for the express share.
-    pub(crate) fn sent(&mut self, class: Class, segments: u32) {
-        self.share.sent(class, segments);
-    }
-
-    /// Queues without a delivery for that long.
-    pub(crate) fn silent_for(&self, silence: Duration) -> Vec<QueueEntry> {
-        self.pumps
-            .iter()
-            .filter(|pump| pump.last_delivery.elapsed() >= silence)
-            .map(|pump| pump.entry.clone())
-            .collect()
-    }
-}
-
-/// Whether express is within its share of what was sent lately.
-struct Share {
-    express_share: f64,
-    express: f64,
-    all: f64,
-}
-
-impl Share {
-    /// So much express may always go first: a lone confirmation never waits for a ratio.
-    const ALLOWANCE: f64 = 50.0;
-
-    /// Past so many segments older ones count half.
-    const MEMORY: f64 = 10_000.0;
-
-    fn express_may_overtake(&self) -> bool {
-        self.express <= self.express_share * self.all + Self::ALLOWANCE
-    }
-
-    fn sent(&mut self, class: Class, segments: u32) {
-        self.all += f64::from(segments);
-        if class == Class::Express {
-            self.express += f64::from(segments);
-        }
-        if self.all > Self::MEMORY {
-            self.all /= 2.0;
-            self.express /= 2.0;
-        }
-    }
-}
-
-/// Keeps a consumer on the queue; makes the queue again if it is gone while the list still has it.
-async fn pump(
-    shared: Arc<Shared>,
-    entry: QueueEntry,
-    prefetch: u16,
-    outbox: mpsc::Sender<Delivery>,
-    arrived: Arc<Notify>,
-) {
-    let queue = SendQueue {
-        organization_id: entry.organization_id.clone(),
-        connection_id: entry.connection_id.clone(),
-        distribution_id: entry.distribution_id.clone(),
-        class: entry.class,
-    };
-    loop {
-        match consume(&shared, &queue, prefetch, &outbox, &arrived).await {
-            Ok(()) | Err(BusError::Closed) => return,
-            Err(error) => tracing::warn!(queue = entry.name, "consumer ended: {error}"),
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// Ends well when nobody listens any more.
-async fn consume(
-    shared: &Shared,
-    queue: &SendQueue,
-    prefetch: u16,
-    outbox: &mpsc::Sender<Delivery>,
-    arrived: &Notify,
-) -> Result<(), BusError> {
-    shared.bus.declare_send_queue(queue).await?;
-    let mut consumer = shared.bus.consume(&queue.name(), prefetch).await?;
-    loop {
-        // The place comes first: a delivery without one is only somebody's delay.
-        let Ok(place) = outbox.reserve().await else {
-            return Ok(());
+    /// Notes how much the chunk of a turn was. To be said before the next turn is asked for.
+    pub(crate) fn charge(&mut self, queue: &str, segments: u32) {
+        let Some(&id) = self.by_name.get(queue) else {
+            return;
         };
-        place.send(consumer.next().await?);
-        arrived.notify_one();
+        self.order.charge(id, segments);
+        self.moved(id);
+    }
+
+    /// Notes what of it was handed back unsent.
+    pub(crate) fn refund(&mut self, queue: &str, segments: u32) {
+        let Some(&id) = self.by_name.get(queue) else {
+            return;
+        };
+        self.order.refund(id, segments);
+        self.moved(id);
+    }
+
+    /// Queues that have been silent for so long that somebody should look whether they can go.
+    pub(crate) fn silent(&mut self) -> Vec<QueueEntry> {
+        let now = Instant::now();
+        let least = self.shared.settings.idle_queue_after;
+        let mut silent = Vec::new();
+        for queue in self.queues.values_mut() {
+            let has_consumer = matches!(queue.consumer, Consuming::Yes { .. });
+            let since = now.duration_since(queue.last_delivery);
+            if has_consumer && since >= least && now >= queue.look.at {
+                queue.look.at = now + queue.look.pause;
+                queue.look.pause = (queue.look.pause * 2).min(least * LOOK_PAUSE_GROWTH_MAX);
+                silent.push(queue.entry.clone());
+            }
+        }
+        silent
+    }
+
+    /// Hears what has come, and gives back what has waited too long.
+    fn look_up(&mut self) {
+        while let Ok((id, news)) = self.news.try_recv() {
+            self.hear(id, news);
+        }
+        while let Some(&(since, id)) = self.arrivals.front() {
+            let waits = self.order.eldest(id).is_some_and(|it| it.since == since);
+            if waits && since.elapsed() <= WAIT_MAX {
+                return;
+            }
+            self.arrivals.pop_front();
+            if waits {
+                self.window.waited_too_long();
+                self.set_aside(id);
+            }
+        }
+    }
+
+    fn hear(&mut self, id: QueueId, news: News) {
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return; // a delivery of a queue that is off the list goes back
+        };
+        let Consuming::Yes { starting, .. } = &mut queue.consumer else {
+            return; // came while its consumer was ended
+        };
+        if std::mem::take(starting) {
+            self.starting -= 1;
+        }
+        if let News::Delivery(delivery) = news {
+            let since = Instant::now();
+            queue.last_delivery = since;
+            queue.look.pause = self.shared.settings.idle_queue_after;
+            let too_many = self.waiting >= self.window.room_for_surprises();
+            if too_many && queue.entry.class != Class::Express {
+                queue.prefetch = (queue.prefetch / 2).max(1);
+                drop(delivery);
+                self.set_aside(id);
+                return;
+            }
+            if self.order.arrive(id, Waiting { delivery, since }).is_ok() {
+                self.waiting += 1;
+                self.arrivals.push_back((since, id));
+            }
+        }
+        self.fill();
+    }
+
+    fn taken(&mut self, (id, waiting): (QueueId, Waiting)) -> Turn {
+        self.waiting -= 1;
+        self.window.waited(waiting.since.elapsed());
+        Turn {
+            delivery: waiting.delivery,
+            queue: self
+                .queues
+                .get(&id)
+                .map(|queue| queue.entry.name.clone())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// A queue's mark has moved. If it holds nothing and others without a consumer are before it,
+    /// they get its place.
+    fn moved(&mut self, id: QueueId) {
+        let mark = self.order.mark_of(id);
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return;
+        };
+        match &mut queue.consumer {
+            Consuming::No(shelved) => {
+                self.shelf.remove(&(*shelved, id));
+                self.shelf.insert((mark, id));
+                *shelved = mark;
+            }
+            Consuming::Yes { .. } if self.order.eldest(id).is_none() => {
+                let first = self.shelf.first();
+                if first.is_some_and(|(first, _)| *first < mark) {
+                    self.set_aside(id);
+                } else if self.waiting == 0 && queue.prefetch < self.prefetch {
+                    // Alone after all: a consumer keeps its prefetch, so it gets another one.
+                    queue.prefetch = (queue.prefetch * 2).min(self.prefetch);
+                    self.set_aside(id);
+                }
+            }
+            Consuming::Yes { .. } => {}
+        }
+        self.fill();
+    }
+
+    /// Gives consumers to queues on the shelf while there is room.
+    fn fill(&mut self) {
+        while self.waiting + self.starting < self.window.room() {
+            let Some(&(_, id)) = self.shelf.first() else {
+                return;
+            };
+            self.start(id);
+        }
+    }
+
+    /// Gives a consumer to a queue on the shelf.
+    fn start(&mut self, id: QueueId) {
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return;
+        };
+        let Consuming::No(mark) = queue.consumer else {
+            return;
+        };
+        self.shelf.remove(&(mark, id));
+        let pump = pump::run(
+            self.shared.clone(),
+            queue.entry.clone(),
+            id,
+            queue.prefetch,
+            self.to_news.clone(),
+        );
+        queue.consumer = Consuming::Yes {
+            task: tokio::spawn(pump),
+            starting: true,
+        };
+        self.starting += 1;
+    }
+
+    /// Puts a queue on the shelf until it is its turn to have a consumer; for express that is now.
+    fn set_aside(&mut self, id: QueueId) {
+        self.shelve(id);
+        let queue = self.queues.get(&id);
+        if queue.is_some_and(|queue| queue.entry.class == Class::Express) {
+            self.start(id);
+        }
+        self.fill();
+    }
+
+    /// Ends a queue's consumer; what it holds goes back.
+    fn shelve(&mut self, id: QueueId) {
+        let held = self.order.clear(id);
+        self.waiting -= held.len();
+        drop(held);
+        let mark = self.order.mark_of(id);
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return;
+        };
+        let before = std::mem::replace(&mut queue.consumer, Consuming::No(mark));
+        match before {
+            Consuming::No(shelved) => {
+                self.shelf.remove(&(shelved, id));
+            }
+            Consuming::Yes { task, starting } => {
+                task.abort();
+                self.starting -= usize::from(starting);
+            }
+        }
+        self.shelf.insert((mark, id));
+    }
+
+    fn remove(&mut self, id: QueueId) {
+        self.waiting -= self.order.part(id);
+        let Some(queue) = self.queues.remove(&id) else {
+            return;
+        };
+        self.by_name.remove(&queue.entry.name);
+        match &queue.consumer {
+            Consuming::No(mark) => {
+                self.shelf.remove(&(*mark, id));
+            }
+            Consuming::Yes { starting, .. } => self.starting -= usize::from(*starting),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn express_overtakes_until_it_has_had_its_share() {
-        let mut share = Share {
-            express_share: 0.2,
-            express: 0.0,
-            all: 0.0,
-        };
-        assert!(share.express_may_overtake());
-        for _ in 0..100 {
-            share.sent(Class::Express, 1);
-        }
-        assert!(
-            !share.express_may_overtake(),
-            "100 of 100 segments is more than a fifth and the allowance"
-        );
-        for _ in 0..200 {
-            share.sent(Class::Bulk, 1);
-        }
-        assert!(share.express_may_overtake());
-    }
-}
+mod tests;

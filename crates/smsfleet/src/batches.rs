@@ -106,6 +106,7 @@ impl Mailing {
             expires_at: self.expires_at,
             on_doubt: self.on_doubt,
             max_segments: self.max_segments,
+            weight: None,
         })
     }
 }

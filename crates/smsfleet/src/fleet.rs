@@ -14,7 +14,7 @@ use runtime::{
     CancellationToken, Config, Metrics, PublicSettings, Readiness, ops, service::ShutdownSettings,
     shutdown,
 };
-use send_worker::{SendMetrics, SendWorker};
+use send_worker::{SendMetrics, SendWorker, Shard};
 use tokio::{net::TcpListener, task::JoinSet};
 
 /// Open sockets, bound before anything starts so that their addresses are known.
@@ -91,6 +91,7 @@ impl Fleet {
         );
         let worker = SendWorker::new(
             settings.send_worker,
+            Shard::WHOLE,
             first_url,
             b(),
             l(),

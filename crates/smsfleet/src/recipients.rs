@@ -1,10 +1,10 @@
 //! Recipients from a CSV file: a header, one column with the number, the others are the fields of
 //! the text.
 
-use std::{collections::BTreeMap, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
 use anyhow::{Context as _, bail, ensure};
-use message::Recipient;
+use message::{Fields, Recipient};
 
 /// The headings under which a number may stand; the first of them that is there.
 const NUMBER_HEADINGS: [&str; 2] = ["to", "phone"];
@@ -64,10 +64,10 @@ pub fn read(mut input: impl Read) -> anyhow::Result<Vec<Recipient>> {
             headings.len()
         );
         last = (line, record.iter().any(|cell| cell.contains('\n')));
-        let mut fields = BTreeMap::new();
+        let mut fields = Fields::new();
         for (column, (heading, cell)) in headings.iter().zip(&record).enumerate() {
             if column != number && !cell.is_empty() {
-                fields.insert(heading.clone(), cell.to_owned());
+                fields.insert(heading, cell);
             }
         }
         let to = record.get(number).unwrap_or_default().to_owned();
@@ -137,8 +137,8 @@ mod tests {
             (rows[0].to.as_str(), rows[1].to.as_str()),
             ("+33639980001", "0639980002")
         );
-        assert_eq!(rows[0].fields["first_name"], "Ana");
-        assert_eq!(rows[0].fields["link"], "https://a,b");
+        assert_eq!(&rows[0].fields["first_name"], "Ana");
+        assert_eq!(&rows[0].fields["link"], "https://a,b");
         assert!(rows[1].fields.is_empty(), "an empty cell is no value");
     }
 

@@ -74,7 +74,7 @@ pub(super) fn compared(
         ));
     }
     let of = |state: &&str| counts.get(*state).copied().unwrap_or_default();
-    let had: u64 = HAD.iter().map(|state| of(state)).sum();
+    let had: u64 = HAD.iter().map(of).sum();
     let unsure = of(&"in_doubt") + of(&"sending");
     // A message in doubt may or may not have arrived.
     if stub.messages > had || stub.messages + unsure < had {

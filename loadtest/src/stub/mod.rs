@@ -166,10 +166,10 @@ impl Stub {
         let mut outbox = Vec::with_capacity(INBOX_BYTES);
         loop {
             let request = loop {
-                if let Some(request) = http::Request::read(&inbox) {
-                    if inbox.len() >= request.end {
-                        break request;
-                    }
+                if let Some(request) = http::Request::read(&inbox)
+                    && inbox.len() >= request.end
+                {
+                    break request;
                 }
                 if inbox.len() > REQUEST_BYTES_MAX || stream.read_buf(&mut inbox).await? == 0 {
                     return Ok(());

@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use bus::{Bus, BusError, Consumer, Declared, Delivery, Outgoing, SendQueue, Topic};
 use ledger::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
-    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, LimitScope, LimitState, NewRow,
+    QueueEntry, QueueList, RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled,
+    ThrottleReport,
 };
 use message::{
     BatchKey, Connection, ConnectionId, DistributionId, Msisdn, OrganizationId, Reference,
@@ -202,8 +203,10 @@ calls! {
     fn refused_batches(organization: &OrganizationId) -> Vec<RefusedBatch>;
     fn claim(claim: &ClaimRequest) -> Vec<Claim>;
     fn settle(settle: &SettleRequest) -> Vec<Settled>;
-    fn lease(lease: &LeaseRequest) -> Lease;
-    fn hold_back(scope: &str, for_millis: u64) -> ();
+    fn lease(asked: &[LeaseRequest]) -> Vec<Lease>;
+    fn throttled(report: &ThrottleReport) -> LimitState;
+    fn limit(scope: &LimitScope, per_second: f64) -> LimitState;
+    fn set_limit(scope: &LimitScope, per_second: Option<f64>) -> ();
     fn merge(batch: BatchKey, reports: &[RowReport], now: Timestamp) -> Vec<Settled>;
     fn by_provider_id(connection: &ConnectionId, ids: &[&str]) -> Vec<Option<Reference>>;
     fn latest_message(organization: &OrganizationId, sender: &str, number: Msisdn)
@@ -228,6 +231,8 @@ calls! {
     fn open_queue(queue: &QueueEntry) -> ();
     fn close_queue(name: &str) -> ();
     fn queues(known_version: Option<u64>) -> Option<QueueList>;
+    fn attend(worker: &str, lease: std::time::Duration) -> Vec<String>;
+    fn leave(worker: &str) -> ();
     fn add_connection(connection: &Connection) -> ();
     fn connections(organization: &OrganizationId) -> Vec<Connection>;
     fn connection(id: &ConnectionId) -> Option<Connection>;

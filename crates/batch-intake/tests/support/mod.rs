@@ -237,7 +237,7 @@ impl Left {
 pub struct Decided(pub BTreeMap<String, u64>);
 
 impl Decided {
-    fn of(metrics: &Metrics) -> Self {
+    pub fn of(metrics: &Metrics) -> Self {
         let text = String::from_utf8(metrics.render()).expect("text");
         let counts = text.lines().filter_map(|line| {
             let rest = line.strip_prefix("smsfleet_intake_batches_total{outcome=\"")?;
@@ -247,7 +247,7 @@ impl Decided {
         Self(counts.collect())
     }
 
-    fn total(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
 

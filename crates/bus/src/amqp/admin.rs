@@ -16,7 +16,7 @@ use std::{
 };
 
 use lapin::Channel;
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
     failure,
@@ -24,14 +24,17 @@ use super::{
 };
 use crate::BusError;
 
-/// Channels kept for the next operation.
-const IDLE_MAX: usize = 8;
+/// Operations at once: each has a channel, of which a connection has some 2,000, and whoever starts
+/// with thousands of queues would ask about all of them at the same time. As many channels are kept
+/// for the next operations.
+const AT_ONCE: usize = 32;
 /// A broker that is well opens a channel in this time.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 pub(super) struct Admin {
     pub(super) broker: Arc<Broker>,
     link: Link,
+    turns: Semaphore,
     idle: Mutex<Vec<Opened>>,
     under_way: AtomicUsize,
     /// The last generation in which an operation was not answered.
@@ -48,6 +51,7 @@ impl Admin {
         Self {
             broker,
             link,
+            turns: Semaphore::new(AT_ONCE),
             idle: Mutex::default(),
             under_way: AtomicUsize::new(0),
             unanswered: AtomicU64::new(0),
@@ -67,6 +71,7 @@ impl Admin {
     where
         F: Future<Output = lapin::Result<T>> + Send,
     {
+        let _turn = self.turns.acquire().await;
         let live = self.live().await?;
         let (answer, channel) = self
             .try_on(&live, queue, async {
@@ -133,7 +138,7 @@ impl Admin {
 
     fn keep(&self, generation: u64, channel: Channel) {
         let mut idle = self.idle();
-        if idle.len() < IDLE_MAX {
+        if idle.len() < AT_ONCE {
             idle.push(Opened {
                 generation,
                 channel,

@@ -14,7 +14,10 @@ use lapin::{
     options::{BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::timeout,
+};
 
 use super::{
     declare::short,
@@ -23,6 +26,10 @@ use super::{
     queues::Queues,
 };
 use crate::{BusError, Topic};
+
+/// Consumers that start at once: the broker declares nothing faster for being asked by thousands, and
+/// those at the end would only find that their time is over.
+const STARTS_AT_ONCE: usize = 32;
 
 /// What a watcher may be behind before it misses the oldest: watching must not cost the broker.
 const WATCHER_LENGTH_MAX: i64 = 100_000;
@@ -68,6 +75,7 @@ pub(super) struct Seats {
     pub(super) link: Link,
     queues: Arc<Queues>,
     channels: Mutex<Vec<Weak<SharedChannel>>>,
+    starts: Semaphore,
 }
 
 impl Seats {
@@ -77,6 +85,7 @@ impl Seats {
             link,
             queues,
             channels: Mutex::default(),
+            starts: Semaphore::new(STARTS_AT_ONCE),
         }
     }
 
@@ -88,6 +97,7 @@ impl Seats {
         wanted: &Wanted,
         prefetch: u16,
     ) -> Result<(Consumer, Seat), BusError> {
+        let _start = self.starts.acquire().await;
         if let Wanted::Queue(queue) = wanted {
             // Here a refusal would end the channel's other consumers.
             self.queues.check_consumable(queue).await?;

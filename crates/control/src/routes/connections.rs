@@ -1,4 +1,5 @@
-//! Connections: added, listed, deleted. Never changed: a change is a new one.
+//! Connections: added, listed, deleted. Never changed: a change is a new one. Their rate is in
+//! `limits.rs`.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +14,7 @@ use message::{Connection, ConnectionId, OrganizationId, Timestamp};
 use providers::{CallbackKind, Provider, callback_path, form::Filled, provider};
 use serde::{Deserialize, Serialize};
 
-use super::{hosts, now};
+use super::{hosts, limits, now};
 use crate::{
     App,
     answer::{ApiError, Detail, json},
@@ -59,7 +60,6 @@ struct Webhooks {
 }
 
 const NAME_CHARACTERS_MAX: usize = 100;
-const SEGMENTS_PER_SECOND_MAX: f64 = 100_000.0;
 const REDACTED: &str = "[redacted]";
 const ID_CHARACTERS: usize = 12;
 
@@ -82,6 +82,9 @@ pub(super) async fn add(
     let new: NewConnection = json(body)?;
     caller.may_touch(&new.organization_id)?;
     let (provider, filled) = checked(&app, &new).await?;
+    let rate = new
+        .segments_per_second
+        .unwrap_or_else(|| provider.capabilities().default_rate(&filled.sender));
     let connection = Connection {
         id: new_id(),
         organization_id: new.organization_id,
@@ -90,9 +93,7 @@ pub(super) async fn add(
         sender: filled.sender,
         fields: filled.fields,
         secrets: filled.secrets,
-        segments_per_second: new
-            .segments_per_second
-            .unwrap_or(provider.capabilities().segments_per_second),
+        segments_per_second: rate,
         created_at: now(),
         deleted_at: None,
     };
@@ -117,12 +118,7 @@ async fn checked(
         let problem = format!("expected 1 to {NAME_CHARACTERS_MAX} characters");
         faults.push(Detail::new("name", problem));
     }
-    if let Some(rate) = new.segments_per_second
-        && !(rate > 0.0 && rate <= SEGMENTS_PER_SECOND_MAX)
-    {
-        let problem = format!("expected more than 0, at most {SEGMENTS_PER_SECOND_MAX}");
-        faults.push(Detail::new("segments_per_second", problem));
-    }
+    faults.extend(new.segments_per_second.and_then(limits::fault));
     let known = provider(&new.provider);
     if known.is_none() {
         let problem = "expected a `provider` of /v1/providers";

@@ -189,6 +189,7 @@ async fn reopen(app: &App, chunk: &Chunk) -> Result<bool, ApiError> {
             class: queue.class,
             // Retries may come back a while after the last message is not worth sending any more.
             expires_at: chunk.expires_at.plus(RetryTier::H1.delay() * 2),
+            weight: None,
         };
         app.ledger.open_queue(&entry).await?;
     }

@@ -6,6 +6,7 @@ mod connections;
 mod dead_letters;
 mod distributions;
 mod hosts;
+mod limits;
 mod messages;
 mod opt_outs;
 mod organizations;
@@ -48,6 +49,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             get(connections::list).post(connections::add),
         )
         .route("/v1/connections/{id}", delete(connections::remove))
+        .route(
+            "/v1/connections/{id}/limit",
+            get(limits::show).put(limits::set),
+        )
         .route("/v1/providers", get(providers::list))
         .route(
             "/v1/organizations/{id}",

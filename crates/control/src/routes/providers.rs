@@ -67,8 +67,7 @@ pub(super) async fn list() -> Json<Page<ProviderView>> {
                 callback_paths: can.callback_slugs,
             },
             fields: form
-                .fields
-                .iter()
+                .fields()
                 .map(|field| FieldView {
                     key: field.key,
                     label: field.label,

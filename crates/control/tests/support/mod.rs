@@ -164,6 +164,7 @@ impl Bench {
             connection_id: queue.connection_id,
             class: queue.class,
             expires_at: record.expires_at,
+            weight: None,
         };
         self.ledger.open_queue(&entry).await.expect("there");
         let chunk = Outgoing::new(Route::Queue(entry.name), batch, "{}");
@@ -196,6 +197,7 @@ impl Bench {
             token: 1,
             now: now(),
             sender: (organization(), "+12025550100".into()),
+            index_ids: true,
             connection_id: message::ConnectionId::new("con_1").expect("an id"),
             rows: vec![SettleRow {
                 row,

@@ -1,5 +1,7 @@
 //! One batch in the process: its record, its rows packed as in Redis, and its counters.
 
+use std::cmp::Ordering;
+
 use message::{ConnectionId, MessageState, Reference, Timestamp};
 
 use crate::{
@@ -7,6 +9,7 @@ use crate::{
     Settled,
     entry::{Entry, Frame, stored_code},
     id_index::IdName,
+    order::{compare_outcomes, compare_reports, order},
     parts::Name,
     provider_id::PackedId,
     rules::{self, Claimant, Found, Outcome, Part, Said},
@@ -101,7 +104,12 @@ impl Batch {
                 Some((Found::Settled, row)) => Claim::Settled(row),
             }
         };
-        claim.rows.iter().map(claim_one).collect()
+        in_order(
+            &claim.rows,
+            |(row, _)| *row,
+            |_, _| Ordering::Equal,
+            claim_one,
+        )
     }
 
     pub(super) fn settle(&mut self, settle: &SettleRequest) -> Vec<Settled> {
@@ -126,7 +134,7 @@ impl Batch {
                 Some((false, row)) => Settled::Unchanged(row),
             }
         };
-        settle.rows.iter().map(settle_one).collect()
+        in_order(&settle.rows, |what| what.row, compare_outcomes, settle_one)
     }
 
     /// The answers, and the ids that the rows learned.
@@ -177,7 +185,7 @@ impl Batch {
                 Some((Some(false), row)) => Settled::Unchanged(row),
             }
         };
-        let settled = reports.iter().map(merge_one).collect();
+        let settled = in_order(reports, |report| report.row, compare_reports, merge_one);
         (settled, learned)
     }
 
@@ -200,7 +208,8 @@ impl Batch {
                 .is_some_and(|(reopened, _)| reopened)
                 .then_some(*row)
         };
-        rows.iter().filter_map(reopened).collect()
+        let reopened = in_order(rows, |row| *row, |_, _| Ordering::Equal, reopened);
+        reopened.into_iter().flatten().collect()
     }
 
     /// Changes a row and moves the counters with it; nothing if the row was never written.
@@ -237,6 +246,20 @@ impl Batch {
             });
         u8::try_from(at + 1).unwrap_or(0)
     }
+}
+
+/// A step for each item in the order in which both ledgers take them; the answers in that of `items`.
+fn in_order<T, A>(
+    items: &[T],
+    row: impl Fn(&T) -> u32,
+    about: impl Fn(&T, &T) -> Ordering,
+    mut step: impl FnMut(&T) -> A,
+) -> Vec<A> {
+    let mut answers: Vec<Option<A>> = items.iter().map(|_| None).collect();
+    for at in order(items, row, about) {
+        answers[at] = Some(step(&items[at]));
+    }
+    answers.into_iter().flatten().collect()
 }
 
 /// Where a state's counter is.

@@ -9,11 +9,14 @@ use message::{Msisdn, OrganizationId, Reference};
 
 use crate::{
     Conversation, SettleRequest,
-    reply_index::{self, Pair, Told},
+    reply_index::{Told, sender_hash},
 };
 
 /// A reply finds its message for at least this long, and at most twice as long.
 const REPLY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A number, and the hash of a sender.
+type Pair = (Msisdn, [u8; 4]);
 
 /// Who was texted, per organisation.
 pub(super) struct Conversations {
@@ -45,14 +48,12 @@ impl Conversations {
                 batch: settle.batch,
                 row: what.row,
             };
-            let told = reply_index::told(reference, settle.now);
+            let told = Told::new(reference, settle.now);
             if !self.current.contains_key(organization) {
                 self.current.insert(organization.clone(), HashMap::new());
             }
             if let Some(pairs) = self.current.get_mut(organization) {
-                let known = pairs
-                    .entry(reply_index::pair(what.to, sender))
-                    .or_insert(told);
+                let known = pairs.entry((what.to, sender_hash(sender))).or_insert(told);
                 *known = told.max(*known);
             }
         }
@@ -64,12 +65,12 @@ impl Conversations {
         sender: &str,
         number: Msisdn,
     ) -> Option<Conversation> {
-        let pair = reply_index::pair(number, sender);
+        let pair = (number, sender_hash(sender));
         let newest = [&self.current, &self.previous]
             .into_iter()
             .filter_map(|pairs| pairs.get(organization)?.get(&pair))
             .max()?;
-        Some(reply_index::read(newest))
+        Some(newest.conversation())
     }
 
     fn rotate(&mut self) {

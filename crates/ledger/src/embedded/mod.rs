@@ -16,8 +16,9 @@ use message::{
 
 use crate::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
-    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled, id_index,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, LimitScope, LimitState, NewRow,
+    QueueEntry, QueueList, RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled,
+    ThrottleReport, id_index,
 };
 use accounts::Accounts;
 use batches::Batches;
@@ -29,6 +30,7 @@ use joining::Joining;
 use limits::Limits;
 use opt_outs::OptOuts;
 use queues::Queues;
+use workers::Workers;
 
 mod accounts;
 mod batch;
@@ -41,6 +43,7 @@ mod joining;
 mod limits;
 mod opt_outs;
 mod queues;
+mod workers;
 
 /// The ledger in the process.
 #[derive(Default)]
@@ -55,6 +58,7 @@ pub struct EmbeddedLedger {
     inbound: Mutex<Inbound>,
     joining: Mutex<Joining>,
     queues: Mutex<Queues>,
+    workers: Mutex<Workers>,
     accounts: Mutex<Accounts>,
 }
 
@@ -161,16 +165,30 @@ impl Ledger for EmbeddedLedger {
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError> {
         let settled = self.in_batch(settle.batch, |batch| batch.settle(settle));
         lock(&self.conversations).remember(settle);
-        lock(&self.ids).enter(&settle.connection_id, id_index::told(settle));
+        if settle.index_ids {
+            lock(&self.ids).enter(&settle.connection_id, id_index::told(settle));
+        }
         Ok(settled.unwrap_or_else(|| vec![Settled::Unknown; settle.rows.len()]))
     }
 
-    async fn lease(&self, lease: &LeaseRequest) -> Result<Lease, LedgerError> {
-        Ok(lock(&self.limits).lease(lease))
+    async fn lease(&self, asked: &[LeaseRequest]) -> Result<Vec<Lease>, LedgerError> {
+        Ok(lock(&self.limits).lease(asked))
     }
 
-    async fn hold_back(&self, scope: &str, for_millis: u64) -> Result<(), LedgerError> {
-        lock(&self.limits).hold_back(scope, for_millis);
+    async fn throttled(&self, report: &ThrottleReport) -> Result<LimitState, LedgerError> {
+        Ok(lock(&self.limits).throttled(report))
+    }
+
+    async fn limit(&self, scope: &LimitScope, per_second: f64) -> Result<LimitState, LedgerError> {
+        Ok(lock(&self.limits).state(scope, per_second))
+    }
+
+    async fn set_limit(
+        &self,
+        scope: &LimitScope,
+        per_second: Option<f64>,
+    ) -> Result<(), LedgerError> {
+        lock(&self.limits).set(scope, per_second);
         Ok(())
     }
 
@@ -281,7 +299,7 @@ impl Ledger for EmbeddedLedger {
     ) -> Result<bool, LedgerError> {
         let found = lock(&self.distributions).set_state(organization, distribution, state);
         if found == Some(true) {
-            lock(&self.queues).touch();
+            lock(&self.queues).states_changed();
         }
         Ok(found.is_some())
     }
@@ -316,6 +334,15 @@ impl Ledger for EmbeddedLedger {
     async fn queues(&self, known_version: Option<u64>) -> Result<Option<QueueList>, LedgerError> {
         let distributions = lock(&self.distributions);
         Ok(lock(&self.queues).list(known_version, &distributions))
+    }
+
+    async fn attend(&self, worker: &str, lease: Duration) -> Result<Vec<String>, LedgerError> {
+        Ok(lock(&self.workers).attend(worker, lease))
+    }
+
+    async fn leave(&self, worker: &str) -> Result<(), LedgerError> {
+        lock(&self.workers).leave(worker);
+        Ok(())
     }
 
     async fn add_connection(&self, connection: &Connection) -> Result<(), LedgerError> {

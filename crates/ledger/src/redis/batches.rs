@@ -45,7 +45,7 @@ pub(super) async fn mark_published(
     let script = &ledger.scripts.mark_published;
     match ledger
         .link
-        .script(script, &[ledger.keys.batch(batch)], &[])
+        .script(script, &[ledger.keys.batch(batch)], &[[0; 0]; 0])
         .await?
     {
         0 => Err(LedgerError::not_registered(batch)),

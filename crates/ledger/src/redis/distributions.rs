@@ -112,7 +112,7 @@ pub(super) async fn set_state(
     state: DistributionState,
 ) -> Result<bool, LedgerError> {
     let (key, _) = ledger.keys.distribution(organization, distribution);
-    let args = [state_name(state).into()];
+    let args = [state_name(state)];
     let answer: Vec<String> = ledger
         .link
         .script(&ledger.scripts.set_state, &[key], &args)

@@ -1,16 +1,17 @@
 //! Which key holds what. The part in braces decides the slot: one per batch, per organisation, per
-//! limit, and one for the fleet.
+//! group of limits, and one for the fleet.
 //!
 //! | key | type | holds | ends |
 //! |---|---|---|---|
-//! | `{b:<batch>}:m` | hash | record, digest, counters, sequence, connections | a month after expiry |
-//! | `{b:<batch>}:<n>` | hash | rows 100 n to 100 n + 99, packed (`entry.rs`) | with the batch |
+//! | `{b:<batch>}:m` | hash | record, digest, counters, sequence, connections; of rows 100 n to 100 n + 99 what they share, `s<n>`, `r<n>`, `t<n>` (`columns.rs`) | a month after expiry |
+//! | `{b:<batch>}:<n>` | hash | those of them that went their own way, packed (`entry.rs`) | with the batch |
 //! | `{o:<org>}:d:<distribution>` | hash | state, created | with its last batch |
 //! | `{o:<org>}:db:<distribution>` | zset | its batches in order | with its last batch |
 //! | `{o:<org>}:ds`, `:dx` | zset | distributions by age, by end | with the last of them |
 //! | `{o:<org>}:t:<window>` | string | conversations of that window | two windows |
-//! | `{o:<org>}:t:<window>:<level>:<shard>` | hash | number + sender → message (`reply_index.rs`) | two windows |
-//! | `{o:<org>}:out:<shard>` | set | who is out, as integers: numbers, numbers towards one sender | never |
+//! | `{o:<org>}:t:<window>:<level>:<shard>` | string | which numbers were texted (`reply_index.rs`) | two windows |
+//! | `{o:<org>}:out:<set>` | set | who is out, as integers: numbers | never |
+//! | `{o:<org>}:outs:<set>` | set | who is out towards one sender only: names of number and sender | never |
 //! | `{o:<org>}:std:<shard>` | hash | number → latest change | never |
 //! | `{o:<org>}:sst:<shard>` | hash | number → latest changes towards single senders | never |
 //! | `{o:<org>}:seen:<id>` | string | an inbound message | a week |
@@ -20,30 +21,33 @@
 //! | `{o:<org>}:s` | string | settings of the organisation | never |
 //! | `{c:<connection>}` | string | its organisation | never |
 //! | `{i:<connection>}:<window>` | string | ids entered in that window | three windows |
-//! | `{i:<connection>}:<window>:<level>:<shard>` | hash | provider id → message (`id_index.rs`) | three windows |
-//! | `{l:<scope>}` | hash | a limit's cell (`gcra.rs`) | when idle |
+//! | `{i:<connection>}:<window>:<level>:<shard>` | string | provider ids and their messages (`id_index.rs`) | three windows |
+//! | `{l:<group>}:<limit>` | hash | a limit's cell (`gcra.rs`) | when idle, unless its rate was set |
 //! | `{fleet}:q`, `:qx`, `:qv`, `:qs` | hash, zset, string, hash | queues, their ends, version, states | entries end |
+//! | `{fleet}:qw`, `:qc` | hash, zset | weights of queues, versions in which queues changed | with the entries; when many |
+//! | `{fleet}:w` | zset | workers by the end of their lease | when nobody renews it |
 
 use message::{BatchKey, ConnectionId, DistributionId, OrganizationId};
 
-use crate::LedgerError;
+use crate::{LedgerError, LimitScope};
 
 /// Makes keys.
 pub(super) struct Keys {
     prefix: String,
 }
 
-/// The four keys of the list of queues.
+/// The keys of the list of queues.
 pub(super) struct QueueKeys {
     pub(super) entries: String,
     pub(super) ends: String,
     pub(super) version: String,
     pub(super) states: String,
+    pub(super) weights: String,
+    pub(super) changes: String,
 }
 
-/// A shard of an organisation's opt-outs.
+/// A shard of the evidence of an organisation's opt-outs.
 pub(super) struct OptOutKeys {
-    pub(super) out: String,
     pub(super) standings: String,
     pub(super) towards_senders: String,
 }
@@ -87,10 +91,17 @@ impl Keys {
     pub(super) fn opt_outs(&self, organization: &OrganizationId, shard: u64) -> OptOutKeys {
         let key = |what| self.of(organization, &format!("{what}:{shard}"));
         OptOutKeys {
-            out: key("out"),
             standings: key("std"),
             towards_senders: key("sst"),
         }
+    }
+
+    pub(super) fn out(&self, organization: &OrganizationId, set: u64) -> String {
+        format!("{}{{o:{organization}}}:out:{set}", self.prefix)
+    }
+
+    pub(super) fn out_towards_senders(&self, organization: &OrganizationId, set: u64) -> String {
+        format!("{}{{o:{organization}}}:outs:{set}", self.prefix)
     }
 
     pub(super) fn connection(&self, id: &ConnectionId) -> String {
@@ -102,8 +113,8 @@ impl Keys {
         format!("{}{{i:{connection}}}:{what}", self.prefix)
     }
 
-    pub(super) fn limit(&self, scope: &str) -> String {
-        format!("{}{{l:{scope}}}", self.prefix)
+    pub(super) fn limit(&self, scope: &LimitScope) -> String {
+        format!("{}{{l:{}}}:{}", self.prefix, scope.group, scope.name)
     }
 
     pub(super) fn queues(&self) -> QueueKeys {
@@ -113,6 +124,13 @@ impl Keys {
             ends: key("qx"),
             version: key("qv"),
             states: key("qs"),
+            weights: key("qw"),
+            changes: key("qc"),
         }
+    }
+
+    /// Who works.
+    pub(super) fn workers(&self) -> String {
+        format!("{}{{fleet}}:w", self.prefix)
     }
 }

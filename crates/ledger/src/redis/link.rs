@@ -115,11 +115,14 @@ impl Link {
         &self,
         script: &Script,
         keys: &[String],
-        args: &[Vec<u8>],
+        args: &[impl AsRef<[u8]>],
     ) -> Result<T, LedgerError> {
         let call = |name: &str, code: &str| {
             let mut cmd = redis::cmd(name);
-            cmd.arg(code).arg(keys.len()).arg(keys).arg(args);
+            cmd.arg(code).arg(keys.len()).arg(keys);
+            for arg in args {
+                cmd.arg(arg.as_ref());
+            }
             cmd
         };
         self.in_time(async {

@@ -14,8 +14,9 @@ use message::{
 
 use crate::{
     BatchRecord, Claim, ClaimRequest, Conversation, Counts, DistributionRecord, DistributionState,
-    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, NewRow, QueueEntry, QueueList,
-    RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled, id_index, sealing::Sealer,
+    InboundPart, Joined, Lease, LeaseRequest, Ledger, LedgerError, LimitScope, LimitState, NewRow,
+    QueueEntry, QueueList, RefusedBatch, Registered, Row, RowReport, SettleRequest, Settled,
+    ThrottleReport, id_index, sealing::Sealer,
 };
 use keys::Keys;
 use link::Link;
@@ -32,6 +33,7 @@ mod ids;
 mod inbound;
 mod keys;
 mod limits;
+mod lines;
 mod link;
 mod opt_outs;
 mod queues;
@@ -39,6 +41,7 @@ mod rows;
 mod scripts;
 mod settings;
 mod windows;
+mod workers;
 
 /// The ledger in Redis.
 pub struct RedisLedger {
@@ -49,6 +52,7 @@ pub struct RedisLedger {
     sealer: Arc<Sealer>,
     conversations: Windows<OrganizationId>,
     ids: Windows<ConnectionId>,
+    ask_senders: opt_outs::AskSenders,
 }
 
 impl RedisLedger {
@@ -74,6 +78,7 @@ impl RedisLedger {
             sealer,
             conversations: Windows::default(),
             ids: Windows::default(),
+            ask_senders: opt_outs::AskSenders::default(),
         }))
     }
 }
@@ -121,13 +126,12 @@ impl Ledger for RedisLedger {
     }
 
     async fn claim(&self, claim: &ClaimRequest) -> Result<Vec<Claim>, LedgerError> {
-        // Two slots, so two scripts: sent together, they cost one round trip.
-        let numbers = claim.rows.iter().map(|(_, to)| *to).collect::<Vec<_>>();
+        // Two slots, so two calls: sent together, they cost one round trip.
         let check = async {
             if claim.exempt_from_opt_out {
-                Ok(vec![false; numbers.len()])
+                Ok(vec![false; claim.rows.len()])
             } else {
-                opt_outs::are_out(self, &claim.organization_id, &claim.sender, &numbers).await
+                opt_outs::are_out(self, &claim.organization_id, &claim.sender, &claim.rows).await
             }
         };
         let (mut claims, are_out) = tokio::try_join!(rows::claim(self, claim), check)?;
@@ -142,18 +146,33 @@ impl Ledger for RedisLedger {
     async fn settle(&self, settle: &SettleRequest) -> Result<Vec<Settled>, LedgerError> {
         // Three slots, sent together.
         let remember = conversations::remember(self, settle);
-        let told = id_index::told(settle);
+        let told = match settle.index_ids {
+            true => id_index::told(settle),
+            false => Vec::new(),
+        };
         let enter = ids::enter(self, &settle.connection_id, &told);
         let (settled, (), ()) = tokio::try_join!(rows::settle(self, settle), remember, enter)?;
         Ok(settled)
     }
 
-    async fn lease(&self, lease: &LeaseRequest) -> Result<Lease, LedgerError> {
-        limits::lease(self, lease).await
+    async fn lease(&self, asked: &[LeaseRequest]) -> Result<Vec<Lease>, LedgerError> {
+        limits::lease(self, asked).await
     }
 
-    async fn hold_back(&self, scope: &str, for_millis: u64) -> Result<(), LedgerError> {
-        limits::hold_back(self, scope, for_millis).await
+    async fn throttled(&self, report: &ThrottleReport) -> Result<LimitState, LedgerError> {
+        limits::throttled(self, report).await
+    }
+
+    async fn limit(&self, scope: &LimitScope, per_second: f64) -> Result<LimitState, LedgerError> {
+        limits::state(self, scope, per_second).await
+    }
+
+    async fn set_limit(
+        &self,
+        scope: &LimitScope,
+        per_second: Option<f64>,
+    ) -> Result<(), LedgerError> {
+        limits::set(self, scope, per_second).await
     }
 
     async fn merge(
@@ -278,6 +297,14 @@ impl Ledger for RedisLedger {
 
     async fn queues(&self, known_version: Option<u64>) -> Result<Option<QueueList>, LedgerError> {
         queues::list(self, known_version).await
+    }
+
+    async fn attend(&self, worker: &str, lease: Duration) -> Result<Vec<String>, LedgerError> {
+        workers::attend(self, worker, lease).await
+    }
+
+    async fn leave(&self, worker: &str) -> Result<(), LedgerError> {
+        workers::leave(self, worker).await
     }
 
     async fn add_connection(&self, connection: &Connection) -> Result<(), LedgerError> {

@@ -1,18 +1,27 @@
 //! Rows of a batch: written, listed, claimed, settled, merged, cancelled.
 
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashSet},
+};
+
 use message::{BatchKey, Reference, Timestamp};
 
 use super::{
     RedisLedger,
     batches::decimal,
     buckets::{
-        Asked, BUCKET_ROWS, Said, bucket_keys, damaged, field, new_row, number, read_answer,
-        read_frame, read_row,
+        Answer, Asked, NewRows, Said, bucket_keys, damaged, number, read_answer, read_frame,
+        read_row, unreadable,
     },
 };
 use crate::{
-    Claim, ClaimRequest, LedgerError, NewRow, Row, RowReport, SettleOutcome, SettleRequest,
-    Settled, id_index::IdName, parts::Name,
+    Claim, ClaimRequest, LedgerError, NewRow, Row, RowReport, SettleRequest, SettleRow, Settled,
+    columns::Columns,
+    id_index::IdName,
+    order::{BUCKET_ROWS, bucket, compare_outcomes, compare_reports, outcome_code},
+    parts::Name,
+    provider_id::packed_bytes,
 };
 
 /// Buckets that one step over a whole batch takes, so that nobody waits long for the server.
@@ -21,9 +30,6 @@ const BUCKETS_A_STEP: u32 = 10;
 /// Rows that one script enters at most.
 const ROWS_A_WRITE: usize = 1_000;
 
-const RETRY: u8 = 254;
-const RELEASE: u8 = 255;
-
 pub(super) async fn write(
     ledger: &RedisLedger,
     batch: BatchKey,
@@ -31,14 +37,16 @@ pub(super) async fn write(
 ) -> Result<(), LedgerError> {
     for rows in rows.chunks(ROWS_A_WRITE) {
         let highest = rows.iter().map(|new| new.row).max().unwrap_or(0);
-        let asked = Asked::of(rows, |new| (new.row, new_row(new)));
-        let head = vec![decimal(highest.into())];
+        let mut buckets = BTreeMap::<u32, NewRows>::new();
+        for new in rows {
+            buckets.entry(bucket(new.row)).or_default().add(new);
+        }
+        let keys = bucket_keys(ledger, batch, buckets.keys().copied());
+        let mut args = vec![decimal(highest.into())];
+        args.extend(buckets.values().map(NewRows::pack));
         let script = &ledger.scripts.write_rows;
-        match asked
-            .run::<String>(ledger, script, batch, head)
-            .await?
-            .as_str()
-        {
+        let answer: String = ledger.link.script(script, &keys, &args).await?;
+        match answer.as_str() {
             "ok" => {}
             "range" => return Err(LedgerError::row_out_of_range(batch, highest)),
             _ => return Err(LedgerError::not_registered(batch)),
@@ -60,6 +68,15 @@ pub(super) async fn list(
     let buckets = first / BUCKET_ROWS..record.recipients.div_ceil(BUCKET_ROWS);
     for step in steps(buckets) {
         let mut pipe = redis::pipe();
+        let mut columns = redis::cmd("HMGET");
+        columns.arg(ledger.keys.batch(batch));
+        for bucket in step.clone() {
+            for field in ['s', 'r', 't'] {
+                columns.arg(format!("{field}{bucket}"));
+            }
+        }
+        // The columns first: a row that leaves them meanwhile is in its bucket then.
+        pipe.add_command(columns);
         for bucket in step.clone() {
             pipe.cmd("HGETALL").arg(ledger.keys.bucket(batch, bucket));
         }
@@ -67,20 +84,37 @@ pub(super) async fn list(
         pipe.cmd("HMGET")
             .arg(ledger.keys.batch(batch))
             .arg(&["created", "connections"]);
-        let answer: Vec<Vec<Vec<u8>>> = ledger.link.pipe(&pipe).await?;
-        let [contents @ .., frame] = &answer[..] else {
+        let answer: Vec<Vec<Option<Vec<u8>>>> = ledger.link.pipe(&pipe).await?;
+        let [columns, contents @ .., frame] = &answer[..] else {
             return Err(damaged(batch));
         };
-        let [created, connections] = &frame[..] else {
-            return Err(damaged(batch));
+        let [Some(created), Some(connections)] = &frame[..] else {
+            break; // it ended meanwhile
         };
         let frame = read_frame(batch, created, connections)?;
         let mut rows = Vec::new();
-        for (bucket, pairs) in step.zip(contents) {
+        for ((bucket, pairs), columns) in step.zip(contents).zip(columns.chunks_exact(3)) {
+            let start = rows.len();
             for pair in pairs.chunks_exact(2) {
-                let row = bucket * BUCKET_ROWS + number::<u32>(batch, &pair[0])?;
+                let [Some(field), Some(bytes)] = pair else {
+                    return Err(damaged(batch));
+                };
+                let row = bucket * BUCKET_ROWS + number::<u32>(batch, field)?;
                 if row >= first {
-                    rows.push(read_row(batch, row, &pair[1], &frame)?);
+                    rows.push(read_row(batch, row, bytes, &frame)?);
+                }
+            }
+            let [Some(column), runs, Some(numbers)] = columns else {
+                continue;
+            };
+            let alone: HashSet<u32> = rows[start..].iter().map(|row: &Row| row.row).collect();
+            let runs = runs.as_deref().unwrap_or_default();
+            let columns = Columns::read(column, runs, numbers).ok_or_else(|| damaged(batch))?;
+            for field in columns.fields() {
+                let row = bucket * BUCKET_ROWS + u32::from(field);
+                if row >= first && !alone.contains(&row) {
+                    let read = columns.row(field, row, &frame);
+                    rows.push(read.ok_or_else(|| unreadable(batch, row))?);
                 }
             }
         }
@@ -98,17 +132,31 @@ pub(super) async fn claim(
     ledger: &RedisLedger,
     claim: &ClaimRequest,
 ) -> Result<Vec<Claim>, LedgerError> {
-    let asked = Asked::of(&claim.rows, |(row, _)| (*row, vec![field(*row)]));
-    let head = vec![
-        claim.token.to_be_bytes().to_vec(),
-        decimal(claim.attempt.into()),
-        claim.connection_id.as_str().into(),
-        decimal(claim.now.as_millis()),
-        decimal(claim.interrupted_after_millis),
-        vec![if claim.redelivered { b'1' } else { b'0' }],
+    let asked = Asked::of(
+        &claim.rows,
+        |(row, _)| *row,
+        |_, _| Ordering::Equal,
+        |_, _| true,
+    );
+    let head: [&[u8]; 6] = [
+        &claim.token.to_be_bytes(),
+        &decimal(claim.attempt.into()),
+        claim.connection_id.as_str().as_bytes(),
+        &decimal(claim.now.as_millis()),
+        &decimal(claim.interrupted_after_millis),
+        if claim.redelivered { b"1" } else { b"0" },
     ];
-    let script = &ledger.scripts.claim;
-    let answers = asked.answers(ledger, script, claim.batch, head).await?;
+    let answers = asked
+        .answers(
+            ledger,
+            &ledger.scripts.claim,
+            claim.batch,
+            &head,
+            |bytes, group| {
+                group.extend_fields(bytes);
+            },
+        )
+        .await?;
     let read = |(letter, row)| match (letter, row) {
         (b'?', None) => Ok(Claim::Unknown),
         (b'F', None) => Ok(Claim::Fresh),
@@ -124,27 +172,29 @@ pub(super) async fn settle(
     ledger: &RedisLedger,
     settle: &SettleRequest,
 ) -> Result<Vec<Settled>, LedgerError> {
-    let asked = Asked::of(&settle.rows, |what| {
-        let outcome = match what.outcome {
-            SettleOutcome::State(state) => state.code(),
-            SettleOutcome::Retry => RETRY,
-            SettleOutcome::Release => RELEASE,
-        };
-        let said = Said {
-            what: outcome,
-            code: &what.code,
-            provider_id: &what.provider_message_id,
-            parts: what.parts,
-            part: None,
-        };
-        (what.row, said.about(what.row))
-    });
-    let head = vec![
-        settle.token.to_be_bytes().to_vec(),
-        decimal(settle.now.as_millis()),
+    let asked = Asked::of(
+        &settle.rows,
+        |what| what.row,
+        compare_outcomes,
+        |a, b| packed_bytes(&a.provider_message_id) == packed_bytes(&b.provider_message_id),
+    );
+    let head: [&[u8]; 2] = [
+        &settle.token.to_be_bytes(),
+        &decimal(settle.now.as_millis()),
     ];
-    let script = &ledger.scripts.settle;
-    let answers = asked.answers(ledger, script, settle.batch, head).await?;
+    let answers = asked
+        .answers(
+            ledger,
+            &ledger.scripts.settle,
+            settle.batch,
+            &head,
+            |bytes, group| {
+                if let Some(first) = group.items().next() {
+                    said_by_owner(first).about(bytes, &group, |what| &what.provider_message_id);
+                }
+            },
+        )
+        .await?;
     read_settled(settle.batch, answers)
 }
 
@@ -154,20 +204,26 @@ pub(super) async fn merge(
     reports: &[RowReport],
     now: Timestamp,
 ) -> Result<Vec<Settled>, LedgerError> {
-    let asked = Asked::of(reports, |report| {
-        let part = report.part.as_ref();
-        let said = Said {
-            what: report.state.code(),
-            code: &report.code,
-            provider_id: &report.provider_message_id,
-            parts: part.and_then(|part| part.of).unwrap_or(0),
-            part: part.map(|part| Name::of(&part.name)),
-        };
-        (report.row, said.about(report.row))
-    });
-    let head = vec![decimal(now.as_millis())];
+    let asked = Asked::of(
+        reports,
+        |report| report.row,
+        compare_reports,
+        |a, b| packed_bytes(&a.provider_message_id) == packed_bytes(&b.provider_message_id),
+    );
+    let now = decimal(now.as_millis());
     let answers = asked
-        .answers(ledger, &ledger.scripts.merge, batch, head)
+        .answers(
+            ledger,
+            &ledger.scripts.merge,
+            batch,
+            &[&now],
+            |bytes, group| {
+                if let Some(first) = group.items().next() {
+                    said_by_receipt(first)
+                        .about(bytes, &group, |report| &report.provider_message_id);
+                }
+            },
+        )
         .await?;
     let learned = reports.iter().zip(&answers).filter_map(|(report, answer)| {
         let (b'c' | b'u', Some(row)) = answer else {
@@ -203,15 +259,21 @@ pub(super) async fn cancel(
             .link
             .script(&ledger.scripts.cancel, &keys, &args)
             .await?;
-        let Some((frame, places, rows)) = read_answer(batch, &answer)? else {
+        let Some((frame, mut told)) = read_answer(batch, &answer)? else {
             break; // it ended meanwhile
         };
-        let places = places
-            .split(|b| *b == b' ')
-            .filter(|place| !place.is_empty());
-        for (place, bytes) in places.zip(rows) {
-            let row = first + number::<u32>(batch, place)?;
-            cancelled.push(read_row(batch, row, bytes, &frame)?);
+        while let Some(places) = told.next() {
+            let Some((key, fields)) = places.split_first_chunk() else {
+                return Err(damaged(batch));
+            };
+            // KEYS begins with the batch, and counts from 1.
+            let bucket = u32::from(u16::from_be_bytes(*key)).saturating_sub(2);
+            let rows = fields
+                .iter()
+                .map(|field| first + bucket * BUCKET_ROWS + u32::from(*field));
+            told.read_group(&frame, rows.map(|row| ((), row)), |(), (_, row)| {
+                cancelled.extend(row)
+            })?;
         }
     }
     cancelled.sort_by_key(|row| row.row);
@@ -224,13 +286,40 @@ pub(super) async fn reopen(
     rows: &[u32],
     now: Timestamp,
 ) -> Result<Vec<u32>, LedgerError> {
-    let asked = Asked::of(rows, |row| (*row, vec![field(*row)]));
-    let head = vec![decimal(now.as_millis())];
+    let asked = Asked::of(rows, |row| *row, |_, _| Ordering::Equal, |_, _| true);
+    let now = decimal(now.as_millis());
     let answers = asked
-        .answers(ledger, &ledger.scripts.reopen, batch, head)
+        .answers(
+            ledger,
+            &ledger.scripts.reopen,
+            batch,
+            &[&now],
+            |bytes, group| {
+                group.extend_fields(bytes);
+            },
+        )
         .await?;
-    let reopened = |(row, (letter, _)): (&u32, (u8, Option<Row>))| (letter == b'C').then_some(*row);
+    let reopened = |(row, (letter, _)): (&u32, Answer)| (letter == b'C').then_some(*row);
     Ok(rows.iter().zip(answers).filter_map(reopened).collect())
+}
+
+fn said_by_owner(what: &SettleRow) -> Said<'_> {
+    Said {
+        what: outcome_code(what.outcome),
+        code: &what.code,
+        parts: what.parts,
+        part: None,
+    }
+}
+
+fn said_by_receipt(report: &RowReport) -> Said<'_> {
+    let part = report.part.as_ref();
+    Said {
+        what: report.state.code(),
+        code: &report.code,
+        parts: part.and_then(|part| part.of).unwrap_or(0),
+        part: part.map(|part| Name::of(&part.name)),
+    }
 }
 
 fn steps(buckets: std::ops::Range<u32>) -> impl Iterator<Item = std::ops::Range<u32>> {
@@ -240,11 +329,8 @@ fn steps(buckets: std::ops::Range<u32>) -> impl Iterator<Item = std::ops::Range<
         .map(move |first| first..end.min(first + BUCKETS_A_STEP))
 }
 
-fn read_settled(
-    batch: BatchKey,
-    answers: Vec<(u8, Option<Row>)>,
-) -> Result<Vec<Settled>, LedgerError> {
-    let read = |(letter, row): (u8, Option<Row>)| match (letter.to_ascii_uppercase(), row) {
+fn read_settled(batch: BatchKey, answers: Vec<Answer>) -> Result<Vec<Settled>, LedgerError> {
+    let read = |(letter, row): Answer| match (letter.to_ascii_uppercase(), row) {
         (b'?', None) => Ok(Settled::Unknown),
         (b'C', Some(row)) => Ok(Settled::Changed(row)),
         (b'U', Some(row)) => Ok(Settled::Unchanged(row)),

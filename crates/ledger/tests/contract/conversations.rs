@@ -61,6 +61,7 @@ pub async fn thousands_of_conversations_are_all_found(world: &World) {
             now: at(u64::from(rows[0])),
             connection_id: connection("con-1"),
             sender: (world.organization.clone(), SENDER.into()),
+            index_ids: true,
             rows: rows.iter().map(|row| accepted(*row)).collect(),
         };
         world.ledger.settle(&settle).await.expect("settled");

@@ -2,13 +2,13 @@
 
 use std::{process::Command, time::Duration};
 
-use ledger::{Ledger, LedgerError, RedisLedger, RedisSettings, Sealer};
-use message::Secret;
+use ledger::{Ledger, LedgerError, NewRow, RedisLedger, RedisSettings, Sealer};
+use message::{MessageState, Secret};
 
 use crate::{
     accounts::account,
     server::Server,
-    world::{World, sealer},
+    world::{World, accepted, good_row, report, sealer},
 };
 
 async fn connect(url: &str, settings: RedisSettings) -> Result<(), LedgerError> {
@@ -139,4 +139,42 @@ async fn eventually_alive(ledger: &dyn Ledger) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the ledger did not come back");
+}
+
+#[tokio::test]
+async fn everything_about_messages_ends_by_itself() {
+    let Some(world) = World::redis().await else {
+        return;
+    };
+    let record = world.record("b-1", 150);
+    let registered = world.ledger.register_batch(&record).await;
+    registered.expect("registered");
+    let rows: Vec<_> = (0..150)
+        .map(|row| NewRow {
+            invalid: (row == 120).then(|| "number:to".to_owned()),
+            ..good_row(row)
+        })
+        .collect();
+    let written = world.ledger.write_rows(record.key, &rows).await;
+    written.expect("written");
+    let all: Vec<u32> = (0..150).collect();
+    world.claim(record.key, 1, &all).await;
+    let rows: Vec<_> = all.iter().map(|row| accepted(*row)).collect();
+    world.settle(record.key, 1, &rows).await;
+    let receipt = report(7, MessageState::Delivered, "");
+    world.merge(record.key, &[receipt]).await;
+
+    let mut connection = world.connection().await;
+    let keys = world.keys().await;
+    let of = |kind: &str| keys.iter().filter(|key| key.contains(kind)).count();
+    assert_eq!((of("{b:"), of(":t:"), of("{i:")), (3, 17, 17), "{keys:?}");
+    for key in keys {
+        let millis: i64 = redis::cmd("PTTL")
+            .arg(&key)
+            .query_async(&mut connection)
+            .await
+            .expect("asked");
+        assert!(millis > 0, "{key}");
+    }
+    world.tidy_up().await;
 }

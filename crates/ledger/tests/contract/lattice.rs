@@ -1,15 +1,17 @@
 //! Random histories: receipts in any order end the same, and Redis does what the rules say.
 
 use ledger::{
-    ClaimRequest, EmbeddedLedger, PartName, PartReport, RowReport, SettleOutcome, SettleRequest,
-    SettleRow,
+    ClaimRequest, EmbeddedLedger, NewRow, PartName, PartReport, Registered, RowReport,
+    SettleOutcome, SettleRequest, SettleRow,
 };
 use message::{
     BatchKey, MessageState, Timestamp,
     opt_out::{OptOutChange, OptOutKind, OptOutSource},
 };
 
-use crate::world::{SENDER, World, accepted, at, connection, number, provider_id, settle_row};
+use crate::world::{
+    SENDER, World, accepted, at, connection, good_row, number, provider_id, report, settle_row,
+};
 
 const ROWS: u32 = 12;
 const CODES: [&str; 6] = ["", "30003", "30006", "5", "a", "\u{e9}"];
@@ -100,6 +102,8 @@ enum Step {
     Merge(Vec<RowReport>, Timestamp),
     OptOut(OptOutChange),
     Cancel(Timestamp),
+    Enter(Vec<NewRow>),
+    Reopen(Vec<u32>, Timestamp),
 }
 
 fn any_step(world: &World, batch: BatchKey, now: u64, random: &mut fastrand::Rng) -> Step {
@@ -140,6 +144,7 @@ fn any_step(world: &World, batch: BatchKey, now: u64, random: &mut fastrand::Rng
                 now: at(now),
                 connection_id: connection("con-1"),
                 sender: (world.organization.clone(), SENDER.into()),
+                index_ids: true,
                 rows: settled,
             })
         }
@@ -161,6 +166,109 @@ fn any_step(world: &World, batch: BatchKey, now: u64, random: &mut fastrand::Rng
     }
 }
 
+/// Rows of three buckets, the last of them not full.
+const MANY: u32 = 230;
+
+/// Rows as chunks name them: mostly a range, sometimes with gaps, in any order, or with repetitions.
+fn any_chunk(random: &mut fastrand::Rng) -> Vec<u32> {
+    let first = [0, 100, 200, 50, random.u32(..MANY)][random.usize(..5)];
+    let length = [1, 4, 10, 25, 50, 100, 130, MANY][random.usize(..8)];
+    let mut rows: Vec<u32> = (first..MANY.min(first + length)).collect();
+    match random.u32(..12) {
+        0 => rows.retain(|_| random.u32(..4) > 0),
+        1 => random.shuffle(&mut rows),
+        2 => rows.extend_from_within(..random.usize(..=rows.len().min(3))),
+        3 => rows.push(MANY + random.u32(..3)),
+        _ => {}
+    }
+    rows
+}
+
+/// One step of a history of chunks: what is said is mostly said about all their rows.
+fn any_chunk_step(world: &World, batch: BatchKey, now: u64, random: &mut fastrand::Rng) -> Step {
+    let rows = any_chunk(random);
+    match random.u32(..106) {
+        0..12 => {
+            let invalid = random.u32(..3) == 0;
+            let new = |row| NewRow {
+                invalid: (invalid && random.u32(..10) == 0).then(|| "number:to".to_owned()),
+                ..good_row(row)
+            };
+            let rows = rows.into_iter().filter(|row| *row < MANY);
+            Step::Enter(rows.map(new).collect())
+        }
+        12..45 => Step::Claim(ClaimRequest {
+            attempt: [1, 1, 1, 2][random.usize(..4)],
+            now: at(now),
+            redelivered: random.u32(..6) == 0,
+            connection_id: connection(["con-1", "con-2"][random.usize(..2)]),
+            ..world.claim_of(batch, random.u32(..2), &rows)
+        }),
+        45..75 => {
+            let outcomes = [
+                SettleOutcome::State(MessageState::Accepted),
+                SettleOutcome::State(MessageState::Accepted),
+                SettleOutcome::State(MessageState::Accepted),
+                SettleOutcome::Retry,
+                SettleOutcome::Release,
+                SettleOutcome::State(MessageState::Failed),
+                SettleOutcome::State(any_state(random)),
+            ];
+            let codes = ["", "", "", "30003", "attempts_exhausted:connect"];
+            let outcome = outcomes[random.usize(..outcomes.len())];
+            let code = codes[random.usize(..codes.len())];
+            let (parts, ids, mixed) = (random.u8(..3), random.u32(..4), random.u32(..3) == 0);
+            let token = [0, 0, 1][random.usize(..3)];
+            let settle = |row| {
+                let id = match ids {
+                    0 => String::new(),
+                    1 => format!("{row}"),
+                    _ => provider_id(row),
+                };
+                let differs = mixed && random.u32(..20) == 0;
+                let outcome = match differs {
+                    true => SettleOutcome::State(any_state(random)),
+                    false => outcome,
+                };
+                SettleRow {
+                    parts,
+                    ..settle_row(row, outcome, code, &id)
+                }
+            };
+            Step::Settle(SettleRequest {
+                batch,
+                token,
+                now: at(now),
+                connection_id: connection("con-1"),
+                sender: (world.organization.clone(), SENDER.into()),
+                index_ids: true,
+                rows: rows.into_iter().map(settle).collect(),
+            })
+        }
+        75..98 => {
+            let states = [
+                MessageState::Delivered,
+                MessageState::Sent,
+                any_state(random),
+            ];
+            let state = states[random.usize(..3)];
+            let (with_id, in_parts) = (random.bool(), random.u32(..6) == 0);
+            let code = CODES[random.usize(..2)];
+            let report = |row| RowReport {
+                provider_message_id: match with_id {
+                    true => provider_id(row),
+                    false => String::new(),
+                },
+                part: in_parts.then(|| any_part(random)),
+                ..report(row, state, code)
+            };
+            Step::Merge(rows.into_iter().map(report).collect(), at(now))
+        }
+        98..105 => Step::Reopen(rows, at(now)),
+        _ => Step::Cancel(at(now)),
+    }
+}
+
 /// The embedded ledger runs the rules as they are written in Rust, Redis the Lua ones.
 #[tokio::test]
 async fn redis_and_the_process_tell_the_same_of_any_history() {
@@ -178,64 +286,100 @@ async fn redis_and_the_process_tell_the_same_of_any_history() {
 
 pub async fn compare(redis: &World, embedded: &World, histories: u64) {
     for seed in 0..histories {
-        let mut random = fastrand::Rng::with_seed(seed);
         let batch = redis.batch(&format!("b-{seed}"), ROWS).await;
         embedded.batch(&format!("b-{seed}"), ROWS).await;
-        let (one, other) = (&redis.ledger, &embedded.ledger);
-        let mut now = 0;
-        for number in 0..60 {
-            now += random.u64(..30_000);
-            let place = format!("seed {seed}, step {number}");
-            let step = any_step(redis, batch, now, &mut random);
-            // Now and then the answer is lost and the call repeated.
-            for _ in 0..random.u32(1..3) {
-                match &step {
-                    Step::Claim(claim) => {
-                        let answers = (one.claim(claim).await, other.claim(claim).await);
-                        let answers = (answers.0.expect("ok"), answers.1.expect("ok"));
-                        assert_eq!(answers.0, answers.1, "{place}: {claim:?}");
-                    }
-                    Step::Settle(settle) => {
-                        let answers = (one.settle(settle).await, other.settle(settle).await);
-                        let answers = (answers.0.expect("ok"), answers.1.expect("ok"));
-                        assert_eq!(answers.0, answers.1, "{place}: {settle:?}");
-                    }
-                    Step::Merge(reports, now) => {
-                        let answers = (
-                            one.merge(batch, reports, *now).await.expect("ok"),
-                            other.merge(batch, reports, *now).await.expect("ok"),
-                        );
-                        assert_eq!(answers.0, answers.1, "{place}: {reports:?}");
-                    }
-                    Step::OptOut(change) => {
-                        let answers = (
-                            one.change_opt_out(change).await.expect("ok"),
-                            other.change_opt_out(change).await.expect("ok"),
-                        );
-                        assert_eq!(answers.0, answers.1, "{place}: {change:?}");
-                        let known = (
-                            one.sender_standings(&redis.organization, change.number),
-                            other.sender_standings(&redis.organization, change.number),
-                        );
-                        let known = (known.0.await.expect("ok"), known.1.await.expect("ok"));
-                        assert_eq!(known.0, known.1, "{place}: {change:?}");
-                    }
-                    Step::Cancel(now) => {
-                        let answers = (
-                            one.cancel_rows(batch, *now).await.expect("ok"),
-                            other.cancel_rows(batch, *now).await.expect("ok"),
-                        );
-                        assert_eq!(answers.0, answers.1, "{place}");
-                    }
+        history(redis, embedded, batch, seed, any_step).await;
+
+        if seed % 3 > 0 {
+            continue; // these are longer
+        }
+        let record = redis.record(&format!("c-{seed}"), MANY);
+        for world in [redis, embedded] {
+            let registered = world.ledger.register_batch(&record).await;
+            assert_eq!(registered.expect("registered"), Registered::New);
+            if seed % 4 > 0 {
+                let rows: Vec<_> = (0..MANY).map(good_row).collect();
+                let written = world.ledger.write_rows(record.key, &rows).await;
+                written.expect("written");
+            }
+        }
+        history(redis, embedded, record.key, seed, any_chunk_step).await;
+    }
+}
+
+async fn history(
+    redis: &World,
+    embedded: &World,
+    batch: BatchKey,
+    seed: u64,
+    any_step: fn(&World, BatchKey, u64, &mut fastrand::Rng) -> Step,
+) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (one, other) = (&redis.ledger, &embedded.ledger);
+    let mut now = 0;
+    for number in 0..60 {
+        now += random.u64(..30_000);
+        let place = format!("seed {seed}, step {number}");
+        let step = any_step(redis, batch, now, &mut random);
+        // Now and then the answer is lost and the call repeated.
+        for _ in 0..random.u32(1..3) {
+            match &step {
+                Step::Claim(claim) => {
+                    let answers = (one.claim(claim).await, other.claim(claim).await);
+                    let answers = (answers.0.expect("ok"), answers.1.expect("ok"));
+                    assert_eq!(answers.0, answers.1, "{place}: {claim:?}");
+                }
+                Step::Settle(settle) => {
+                    let answers = (one.settle(settle).await, other.settle(settle).await);
+                    let answers = (answers.0.expect("ok"), answers.1.expect("ok"));
+                    assert_eq!(answers.0, answers.1, "{place}: {settle:?}");
+                }
+                Step::Merge(reports, now) => {
+                    let answers = (
+                        one.merge(batch, reports, *now).await.expect("ok"),
+                        other.merge(batch, reports, *now).await.expect("ok"),
+                    );
+                    assert_eq!(answers.0, answers.1, "{place}: {reports:?}");
+                }
+                Step::OptOut(change) => {
+                    let answers = (
+                        one.change_opt_out(change).await.expect("ok"),
+                        other.change_opt_out(change).await.expect("ok"),
+                    );
+                    assert_eq!(answers.0, answers.1, "{place}: {change:?}");
+                    let known = (
+                        one.sender_standings(&redis.organization, change.number),
+                        other.sender_standings(&redis.organization, change.number),
+                    );
+                    let known = (known.0.await.expect("ok"), known.1.await.expect("ok"));
+                    assert_eq!(known.0, known.1, "{place}: {change:?}");
+                }
+                Step::Cancel(now) => {
+                    let answers = (
+                        one.cancel_rows(batch, *now).await.expect("ok"),
+                        other.cancel_rows(batch, *now).await.expect("ok"),
+                    );
+                    assert_eq!(answers.0, answers.1, "{place}");
+                }
+                Step::Enter(rows) => {
+                    one.write_rows(batch, rows).await.expect("ok");
+                    other.write_rows(batch, rows).await.expect("ok");
+                }
+                Step::Reopen(rows, now) => {
+                    let answers = (
+                        one.reopen(batch, rows, *now).await.expect("ok"),
+                        other.reopen(batch, rows, *now).await.expect("ok"),
+                    );
+                    assert_eq!(answers.0, answers.1, "{place}: {rows:?}");
                 }
             }
         }
-        redis.check_books(batch).await;
-        embedded.check_books(batch).await;
-        let rows = (
-            one.rows(batch, 0, ROWS).await,
-            other.rows(batch, 0, ROWS).await,
-        );
-        assert_eq!(rows.0.expect("ok"), rows.1.expect("ok"), "seed {seed}");
     }
+    redis.check_books(batch).await;
+    embedded.check_books(batch).await;
+    let rows = (
+        one.rows(batch, 0, MANY).await,
+        other.rows(batch, 0, MANY).await,
+    );
+    assert_eq!(rows.0.expect("ok"), rows.1.expect("ok"), "seed {seed}");
 }

@@ -19,6 +19,7 @@ mod provider_ids;
 
 mod server;
 mod settles;
+mod workers;
 mod world;
 
 macro_rules! contract {
@@ -73,6 +74,8 @@ contract! {
     settles::a_receipt_for_a_row_that_was_never_sent_changes_nothing,
     settles::a_receipt_between_attempts_counts,
     settles::two_reports_in_one_call_apply_in_order,
+    settles::rows_that_go_their_own_way_keep_what_they_shared,
+    settles::a_chunk_in_any_order_is_numbered_by_its_rows,
     lattice::any_order_of_receipts_ends_the_same,
     parts::a_message_is_delivered_when_its_last_part_is,
     parts::a_failed_part_decides_and_another_parts_success_does_not_change_it,
@@ -89,12 +92,19 @@ contract! {
     provider_ids::thousands_of_ids_are_all_found,
     conversations::the_newest_message_from_a_sender_is_found,
     conversations::thousands_of_conversations_are_all_found,
-    limits::a_limit_grants_its_rate_and_its_burst_to_all_together,
-    limits::a_held_limit_grants_nothing_until_the_hold_ends,
+    limits::callers_of_one_limit_share_its_timetable,
+    limits::several_limits_are_asked_at_once_and_answer_in_order,
+    limits::a_held_limit_grants_nothing_before_the_hold_ends,
+    limits::what_a_provider_refuses_narrows_the_limit_for_everybody,
+    limits::an_operators_rate_holds_from_the_next_lease_on,
     distributions::a_distribution_lists_its_batches_in_order,
     distributions::distributions_are_listed_newest_first,
     distributions::queues_are_told_again_only_when_something_changed,
     distributions::a_queue_nobody_renews_leaves_the_list,
+    distributions::a_queue_keeps_its_weight_until_somebody_says_another,
+    distributions::what_changed_is_told_until_too_much_has,
+    workers::a_worker_is_there_until_its_lease_ends_or_it_leaves,
+    workers::workers_are_told_in_one_order_to_all,
     accounts::connections_keep_their_order_and_deleted_ones_stay,
     accounts::an_organisation_is_as_it_was_decided,
     inbound::an_inbound_message_is_seen_once_it_is_marked,

@@ -85,6 +85,7 @@ pub async fn thousands_of_ids_are_all_found(world: &World) {
             now: at(1),
             connection_id: connection("con-1"),
             sender: (world.organization.clone(), SENDER.into()),
+            index_ids: true,
             rows: vec![told],
         };
         world.ledger.settle(&settle).await.expect("settled");

@@ -217,3 +217,52 @@ pub async fn only_what_was_given_up_can_be_reopened(world: &World) {
     assert!(reopen().await.expect("asked again").is_empty());
     assert_eq!(world.claim(batch, 2, &[0, 1]).await[0], Claim::Fresh);
 }
+
+pub async fn rows_that_go_their_own_way_keep_what_they_shared(world: &World) {
+    let batch = world.batch("b-1", 100).await;
+    let all: Vec<u32> = (0..100).collect();
+    world.claim(batch, 1, &all).await;
+    let rows: Vec<_> = all.iter().map(|row| accepted(*row)).collect();
+    world.settle(batch, 1, &rows).await;
+    let before = world.ledger.rows(batch, 0, 100).await.expect("listed");
+    // One by one, some together, and then the rest: whatever is told later says the same as before.
+    let mut left = all.clone();
+    for leaving in [
+        vec![50],
+        vec![0, 99],
+        (20..45).collect(),
+        vec![98],
+        (60..98).collect(),
+    ] {
+        let reports: Vec<_> = leaving
+            .iter()
+            .map(|row| report(*row, MessageState::Delivered, ""))
+            .collect();
+        for (answer, row) in world.merge(batch, &reports).await.iter().zip(&leaving) {
+            let (now, then) = (changed(answer), &before[*row as usize]);
+            assert_eq!(now.provider_message_id, then.provider_message_id);
+            assert_eq!((now.to, now.claimed_at), (then.to, then.claimed_at));
+            assert!(now.seq > 200);
+        }
+        left.retain(|row| !leaving.contains(row));
+        let after = world.ledger.rows(batch, 0, 100).await.expect("listed");
+        for row in &left {
+            assert_eq!(after[*row as usize], before[*row as usize]);
+        }
+    }
+    let counts = world.ledger.counts(batch).await.expect("counted");
+    assert_eq!(counts.of(MessageState::Delivered), 67);
+}
+
+pub async fn a_chunk_in_any_order_is_numbered_by_its_rows(world: &World) {
+    let batch = world.batch("b-1", 150).await;
+    let backwards: Vec<u32> = (0..150).rev().collect();
+    world.claim(batch, 1, &backwards).await;
+    let rows: Vec<_> = backwards.iter().map(|row| accepted(*row)).collect();
+    for (answer, row) in world.settle(batch, 1, &rows).await.iter().zip(&backwards) {
+        assert_eq!(
+            (changed(answer).row, changed(answer).seq),
+            (*row, 151 + row)
+        );
+    }
+}

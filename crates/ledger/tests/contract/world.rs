@@ -187,6 +187,7 @@ impl World {
             now,
             connection_id: connection("con-1"),
             sender: (self.organization.clone(), SENDER.into()),
+            index_ids: true,
             rows: rows.to_vec(),
         };
         let answer = self.ledger.settle(&settle).await.expect("settled");

@@ -1,15 +1,18 @@
 //! What an answer to a submission means. Source: `shared/providers/infobip.md`, sections 2 to 4.
 
-use std::collections::{BTreeSet, HashMap, hash_map};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, hash_map},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::codes::{Status, submit_status};
+use super::codes::{Group, submit_status};
 use crate::{
-    Answer, Hint, MtMessage, RejectReason, SubmitClass, SubmitOutcome, json,
+    Answer, Hint, MtMessage, RejectReason, SubmitClass, SubmitOutcome,
+    lenient::{self, List, Part, Scalar, members},
     retry_after::retry_after,
 };
 
@@ -35,16 +38,17 @@ pub(super) fn read(messages: &[MtMessage<'_>], response: &Response<Bytes>) -> An
 // === A 2xx: each message for itself, section 2 ===
 
 fn entries(messages: &[MtMessage<'_>], body: &[u8]) -> Answer {
-    let Some(submitted) = json::read::<Submitted>(body) else {
+    let submitted = lenient::read::<Part<Submitted<'_>>>(body).and_then(|body| body.0);
+    let Some(entries) = submitted.and_then(|submitted| submitted.messages.0) else {
         let unreadable = SubmitOutcome::in_doubt("unreadable_answer");
         return Answer::all(messages.len(), unreadable);
     };
-    let mut by_id: HashMap<String, SubmitOutcome> = HashMap::new();
-    for entry in submitted.messages {
-        let Some(entry) = json::object::<Entry>(entry) else {
+    let mut by_id: HashMap<Cow<'_, str>, SubmitOutcome> = HashMap::with_capacity(entries.len());
+    for Part(entry) in entries {
+        let Some(entry) = entry else {
             continue;
         };
-        let (Some(id), outcome) = (entry.message_id, outcome(entry.status)) else {
+        let (Some(id), outcome) = (entry.message_id.into_text(), outcome(entry.status.0)) else {
             continue;
         };
         match by_id.entry(id) {
@@ -70,15 +74,18 @@ fn entries(messages: &[MtMessage<'_>], body: &[u8]) -> Answer {
     }
 }
 
-fn outcome(status: Option<Status>) -> SubmitOutcome {
+fn outcome(status: Option<Status<'_>>) -> SubmitOutcome {
     let status = status.unwrap_or_default();
-    match status.group() {
+    let id = status.id.integer();
+    let group = Group::read(
+        status.group_id.integer(),
+        status.group_name.into_text().as_deref(),
+    );
+    match group {
         None => SubmitOutcome::in_doubt("unknown_status"),
         Some(group) if group.is_failure() => {
-            let code = status
-                .id
-                .map_or_else(|| group.name().to_owned(), |id| id.to_string());
-            SubmitOutcome::new(submit_status(status.id), code)
+            let code = id.map_or_else(|| group.name().to_owned(), |id| id.to_string());
+            SubmitOutcome::new(submit_status(id), code)
         }
         Some(_) => SubmitOutcome::accepted(""),
     }
@@ -182,15 +189,23 @@ fn is_code(code: &str) -> bool {
 
 // === Wire format ===
 
-#[derive(Deserialize)]
-struct Submitted {
-    messages: Vec<Value>,
+members! {
+    Submitted<'a> {
+        "messages" => messages: List<Part<Entry<'a>>>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Entry {
-    #[serde(default, rename = "messageId", deserialize_with = "json::text")]
-    message_id: Option<String>,
-    #[serde(default, deserialize_with = "json::part")]
-    status: Option<Status>,
+members! {
+    Entry<'a> {
+        "messageId" => message_id: Scalar<'a>,
+        "status" => status: Part<Status<'a>>,
+    }
+}
+
+members! {
+    Status<'a> {
+        "groupId" => group_id: Scalar<'a>,
+        "groupName" => group_name: Scalar<'a>,
+        "id" => id: Scalar<'a>,
+    }
 }

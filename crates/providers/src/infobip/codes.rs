@@ -21,8 +21,7 @@ pub(super) struct Status {
 impl Status {
     /// By number, else by name.
     pub(super) fn group(&self) -> Option<Group> {
-        let by_id = self.group_id.and_then(Group::of);
-        by_id.or_else(|| Group::named(self.group_name.as_deref()?))
+        Group::read(self.group_id, self.group_name.as_deref())
     }
 
     /// The group of a report, which the status alone may tell if nothing else does.
@@ -60,6 +59,11 @@ pub(super) enum Group {
 }
 
 impl Group {
+    /// By number, else by name.
+    pub(super) fn read(id: Option<i64>, name: Option<&str>) -> Option<Self> {
+        id.and_then(Self::of).or_else(|| Self::named(name?))
+    }
+
     /// In the order of their numbers.
     pub(super) const ALL: [Self; 6] = [
         Self::Accepted,

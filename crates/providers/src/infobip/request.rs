@@ -1,12 +1,15 @@
 //! The request that hands over messages. Source: `shared/providers/infobip.md`, sections 2 and 3.
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header, request::Builder};
-use message::{Connection, Msisdn, Sender};
-use serde::{Serialize, Serializer};
+use http::{HeaderName, HeaderValue, Request, header, request::Builder};
+use message::{Connection, Sender};
+use serde::Serialize;
 
 use super::{SLUG, form};
-use crate::{CallbackKind, MtMessage, Submission, Unsendable, basic, callback_path};
+use crate::{
+    CallbackKind, MtMessage, Prepared, Submission, SubmitMode, Unsendable, basic, callback_path,
+    prepared::{Envelope, Put},
+};
 
 /// Ours: no limit is documented.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -14,39 +17,134 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// 48 hours: both the most that Infobip takes and what it assumes.
 pub(super) const VALIDITY_MINUTES_MAX: u64 = 2880;
 
-/// At most `max` messages.
-pub(super) fn build(
-    connection: &Connection,
-    submission: &Submission<'_>,
-    max: usize,
-) -> Result<Request<Bytes>, Unsendable> {
-    let given = submission.messages.len();
-    if given == 0 || given > max {
-        return Err(Unsendable::Count { given, max });
+/// The requests of one connection. Of each entry only number, reference, text and validity differ;
+/// what stands between them is kept as it is written.
+#[derive(Debug)]
+pub(super) struct Messages {
+    envelope: Envelope,
+    messages_max: usize,
+    validity_minutes_max: u64,
+    /// `{"sender":…,"destinations":[{"to":"`.
+    before_number: Vec<u8>,
+    /// What follows the text, the validity in it: the content's end.
+    behind_text: Vec<u8>,
+    /// The options but for the validity, without braces; empty if there are none.
+    options: Vec<u8>,
+    /// The entry's end, with the webhooks in it if requests name them.
+    end: Vec<u8>,
+}
+
+impl Messages {
+    pub(super) fn of(
+        connection: &Connection,
+        public_url: &str,
+        messages_max: usize,
+    ) -> Result<Self, Unsendable> {
+        let url = format!("{}/sms/3/messages", origin(connection)?);
+        let json = HeaderValue::from_static("application/json");
+        let [authorization, accept] = headers(connection)?;
+        let headers = [authorization, accept, (header::CONTENT_TYPE, json)];
+        let envelope = Envelope::post(url, headers)
+            .ok_or_else(|| unsendable(connection, "its base URL does not make a URL"))?;
+        let settings = Settings::of(connection)?;
+        let sender = match &connection.sender {
+            Sender::Number(number) => &number.digits(),
+            Sender::ShortCode(text) | Sender::Alphanumeric(text) | Sender::Service(text) => &**text,
+        };
+        let mut before_number = Vec::new();
+        before_number.put(br#"{"sender":"#);
+        before_number.put_json(sender);
+        before_number.put(br#","destinations":[{"to":""#);
+        let mut behind_text = Vec::new();
+        if let Some(transliteration) = settings.transliteration {
+            behind_text.put(br#","transliteration":"#);
+            behind_text.put_json(transliteration);
+        }
+        behind_text.put(b"}");
+        let mut end = Vec::new();
+        if settings.status_url {
+            let path = callback_path(CallbackKind::Status, SLUG, &connection.organization_id);
+            end.put(br#","webhooks":{"delivery":{"url":"#);
+            end.put_json(&format!("{public_url}{path}"));
+            end.put(
+                br#","intermediateReport":false,"notify":true},"contentType":"application/json"}"#,
+            );
+        }
+        end.put(b"}");
+        Ok(Self {
+            envelope,
+            messages_max,
+            validity_minutes_max: settings.validity_minutes_max,
+            before_number,
+            behind_text,
+            options: settings.options(),
+            end,
+        })
     }
-    let sender = match &connection.sender {
-        Sender::Number(number) => &number.digits(),
-        Sender::ShortCode(text) | Sender::Alphanumeric(text) | Sender::Service(text) => &**text,
-    };
-    let settings = Settings::of(connection)?;
-    let status_url = settings.status_url.then(|| {
-        let path = callback_path(CallbackKind::Status, SLUG, &connection.organization_id);
-        format!("{}{path}", submission.public_url)
-    });
-    let entry = |message| settings.entry(sender, status_url.as_deref(), message);
-    let messages = submission.messages.iter().map(entry).collect();
-    let body = serde_json::to_vec(&Submit { messages })
-        .map_err(|_| unsendable(connection, "its messages do not make JSON"))?;
-    if body.len() > BODY_BYTES_MAX && given > 1 {
-        // As many as fit if they are all of about the same length.
-        let max = (given * BODY_BYTES_MAX / body.len()).max(1);
-        return Err(Unsendable::Count { given, max });
+
+    fn put_entry(&self, body: &mut Vec<u8>, message: &MtMessage<'_>) {
+        body.put(&self.before_number);
+        body.put_digits(message.to);
+        body.put(br#"","messageId":"#);
+        body.put_json(message.reference);
+        body.put(br#"}],"content":{"text":"#);
+        body.put_json(message.text);
+        body.put(&self.behind_text);
+        // Rounded down: past its validity a message is not worth its price.
+        let minutes = message.validity.as_secs() / 60;
+        let minutes = minutes.min(self.validity_minutes_max).max(1);
+        let is_limited = minutes < VALIDITY_MINUTES_MAX;
+        if is_limited {
+            body.put(br#","options":{"validityPeriod":{"amount":"#);
+            body.put_number(minutes);
+            body.put(br#","timeUnit":"MINUTES"}"#);
+        }
+        if !self.options.is_empty() {
+            let before: &[u8] = if is_limited { b"," } else { br#","options":{"# };
+            body.put(before);
+            body.put(&self.options);
+        }
+        if is_limited || !self.options.is_empty() {
+            body.put(b"}");
+        }
+        body.put(&self.end);
     }
-    let url = format!("{}/sms/3/messages", origin(connection)?);
-    with_headers(Request::post(url), connection)?
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(body.into())
-        .map_err(|_| unsendable(connection, "its base URL does not make a URL"))
+
+    /// What a message takes up in a body, about: for its buffer.
+    fn bytes_of(&self, message: &MtMessage<'_>) -> usize {
+        let fixed = self.before_number.len() + self.options.len() + self.end.len();
+        fixed + message.text.len() * 9 / 8 + message.reference.len() + 160
+    }
+}
+
+impl Prepared for Messages {
+    fn build_request(&self, submission: &Submission<'_>) -> Result<Request<Bytes>, Unsendable> {
+        let max = match submission.mode {
+            SubmitMode::Single => 1,
+            SubmitMode::Batch => self.messages_max,
+        };
+        let messages = submission.messages;
+        let given = messages.len();
+        if given == 0 || given > max {
+            return Err(Unsendable::Count { given, max });
+        }
+        let bytes = messages.iter().map(|message| self.bytes_of(message)).sum();
+        let mut body = Vec::with_capacity(bytes);
+        body.put(br#"{"messages":["#);
+        for (at, message) in messages.iter().enumerate() {
+            if at > 0 {
+                body.put(b",");
+            }
+            self.put_entry(&mut body, message);
+        }
+        body.put(b"]}");
+        if body.len() > BODY_BYTES_MAX && given > 1 {
+            // As many as fit if they are all of about the same length.
+            let max = (given * BODY_BYTES_MAX / body.len()).max(1);
+            return Err(Unsendable::Count { given, max });
+        }
+        Ok(self.envelope.around(body))
+    }
 }
 
 /// Where its requests go. Checked again here and not only in the form, because whoever gets to name
@@ -61,19 +159,29 @@ pub(super) fn origin(connection: &Connection) -> Result<String, Unsendable> {
 }
 
 /// The key, and JSON in return: the same paths speak XML too.
-pub(super) fn with_headers(
-    request: Builder,
+pub(super) fn headers(
     connection: &Connection,
-) -> Result<Builder, Unsendable> {
+) -> Result<[(HeaderName, HeaderValue); 2], Unsendable> {
     let key = connection
         .secret("api_key")
         .ok_or_else(|| unsendable(connection, "it has no API key"))?;
     let authorization = basic::sensitive(&format!("App {}", key.reveal()))
         .ok_or_else(|| unsendable(connection, "its API key does not make a header"))?;
     let json = HeaderValue::from_static("application/json");
-    Ok(request
-        .header(header::AUTHORIZATION, authorization)
-        .header(header::ACCEPT, json))
+    Ok([
+        (header::AUTHORIZATION, authorization),
+        (header::ACCEPT, json),
+    ])
+}
+
+pub(super) fn with_headers(
+    request: Builder,
+    connection: &Connection,
+) -> Result<Builder, Unsendable> {
+    let headers = headers(connection)?;
+    Ok(headers.into_iter().fold(request, |request, (name, value)| {
+        request.header(name, value)
+    }))
 }
 
 pub(super) fn unsendable(connection: &Connection, why: &'static str) -> Unsendable {
@@ -130,102 +238,25 @@ impl<'a> Settings<'a> {
         })
     }
 
-    fn entry(
-        &self,
-        sender: &'a str,
-        status_url: Option<&'a str>,
-        message: &'a MtMessage<'_>,
-    ) -> Entry<'a> {
-        // Rounded down: past its validity a message is not worth its price.
-        let minutes = message.validity.as_secs() / 60;
-        let minutes = minutes.min(self.validity_minutes_max).max(1);
-        let validity_period = (minutes < VALIDITY_MINUTES_MAX).then_some(Period {
-            amount: minutes,
-            time_unit: "MINUTES",
-        });
-        let (regional, platform) = (self.regional, self.platform);
-        let any = validity_period.is_some() || regional.is_some() || platform.is_some();
-        let options = any.then_some(Options {
-            validity_period,
-            regional,
-            platform,
-        });
-        Entry {
-            sender,
-            destinations: [Destination {
-                to: message.to,
-                message_id: message.reference,
-            }],
-            content: Content {
-                text: message.text,
-                transliteration: self.transliteration,
-            },
-            options,
-            webhooks: status_url.map(|url| Webhooks {
-                delivery: Delivery {
-                    url,
-                    intermediate_report: false,
-                    notify: true,
-                },
-                content_type: "application/json",
-            }),
-        }
+    /// The members of the options that all messages share, without braces.
+    fn options(&self) -> Vec<u8> {
+        let options = Options {
+            regional: self.regional,
+            platform: self.platform,
+        };
+        let json = serde_json::to_vec(&options).expect("texts under fixed names are JSON");
+        json[1..json.len() - 1].to_vec()
     }
 }
 
 // === Wire format ===
 
 #[derive(Serialize)]
-struct Submit<'a> {
-    messages: Vec<Entry<'a>>,
-}
-
-#[derive(Serialize)]
-struct Entry<'a> {
-    sender: &'a str,
-    destinations: [Destination<'a>; 1],
-    content: Content<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<Options<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    webhooks: Option<Webhooks<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Destination<'a> {
-    #[serde(serialize_with = "digits")]
-    to: Msisdn,
-    message_id: &'a str,
-}
-
-fn digits<S: Serializer>(number: &Msisdn, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&number.as_u64())
-}
-
-#[derive(Serialize)]
-struct Content<'a> {
-    text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    transliteration: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Options<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    validity_period: Option<Period>,
     #[serde(skip_serializing_if = "Option::is_none")]
     regional: Option<Regional<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     platform: Option<Platform<'a>>,
-}
-
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Period {
-    amount: u64,
-    time_unit: &'static str,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -250,19 +281,4 @@ struct Platform<'a> {
     entity_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     application_id: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Webhooks<'a> {
-    delivery: Delivery<'a>,
-    content_type: &'static str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Delivery<'a> {
-    url: &'a str,
-    intermediate_report: bool,
-    notify: bool,
 }

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    Found, Hint, ReceiptStatus, RejectReason::*, Sought, SubmitClass, SubmitClass::Rejected,
-    SubmitOutcome,
+    Found, Hint, ReceiptStatus, RejectReason::*, Sought, Submission, SubmitClass,
+    SubmitClass::Rejected, SubmitOutcome,
 };
 
 mod connections;

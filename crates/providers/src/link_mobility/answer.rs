@@ -1,15 +1,15 @@
 //! What LINK's answers mean. Source: `shared/providers/link-mobility.md`, sections 2 to 4.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::codes::{Meaning, submit_code, submit_status};
 use crate::{
-    Answer, Hint, MtMessage, SubmitClass, SubmitMode, SubmitOutcome, json, retry_after::retry_after,
+    Answer, Hint, MtMessage, SubmitClass, SubmitMode, SubmitOutcome,
+    lenient::{self, List, Part, Scalar, members},
+    retry_after::retry_after,
 };
 
 pub(super) fn read(
@@ -25,19 +25,22 @@ pub(super) fn read(
     if !status.is_success() {
         return refused(messages.len(), mode, response);
     }
-    let Ok(body) = serde_json::from_slice(response.body()) else {
-        return Answer::all(messages.len(), unreadable());
+    let body = response.body();
+    let headers = response.headers();
+    let read = match mode {
+        SubmitMode::Single => lenient::read::<Part<Wire<'_>>>(body)
+            .and_then(|body| body.0)
+            .map(|entry| vec![Entry::of(entry).outcome(headers); messages.len()]),
+        SubmitMode::Batch => lenient::read::<List<Part<Wire<'_>>>>(body)
+            .and_then(|body| body.0)
+            .map(|entries| each(messages, entries, headers)),
     };
-    match (mode, body) {
-        (SubmitMode::Single, Value::Object(entry)) => {
-            let outcome = Entry::read(Value::Object(entry)).outcome(response.headers());
-            Answer::all(messages.len(), outcome)
-        }
-        (SubmitMode::Batch, Value::Array(entries)) => Answer {
-            outcomes: each(messages, entries, response.headers()),
+    match read {
+        Some(outcomes) => Answer {
+            outcomes,
             hint: None,
         },
-        _ => Answer::all(messages.len(), unreadable()),
+        None => Answer::all(messages.len(), unreadable()),
     }
 }
 
@@ -47,7 +50,8 @@ fn unreadable() -> SubmitOutcome {
 
 fn refused(messages: usize, mode: SubmitMode, response: &Response<Bytes>) -> Answer {
     let status = response.status().as_u16();
-    let code = json::read::<Entry>(response.body()).and_then(|body| body.code());
+    let refusal = lenient::read::<Part<Wire<'_>>>(response.body()).and_then(|body| body.0);
+    let code = refusal.and_then(|refusal| Entry::of(refusal).code());
     let several = mode == SubmitMode::Batch && messages > 1;
     let meaning = submit_status(status, code);
     let class = match meaning {
@@ -81,17 +85,22 @@ fn class(meaning: Meaning, headers: &HeaderMap) -> SubmitClass {
 /// because the order of the request is shown in examples and promised nowhere.
 fn each(
     messages: &[MtMessage<'_>],
-    entries: Vec<Value>,
+    entries: Vec<Part<Wire<'_>>>,
     headers: &HeaderMap,
 ) -> Vec<SubmitOutcome> {
-    let entries: Vec<Entry> = entries.into_iter().map(Entry::read).collect();
+    // What is no object says nothing, like one without members.
+    let entries: Vec<Entry<'_>> = entries
+        .into_iter()
+        .map(|entry| Entry::of(entry.0.unwrap_or_default()))
+        .collect();
     if entries.len() == messages.len() && entries.iter().all(|entry| entry.ref_id.is_none()) {
         return entries
             .into_iter()
             .map(|entry| entry.outcome(headers))
             .collect();
     }
-    let mut by_reference: HashMap<String, SubmitOutcome> = HashMap::with_capacity(entries.len());
+    let mut by_reference: HashMap<Cow<'_, str>, SubmitOutcome> =
+        HashMap::with_capacity(entries.len());
     for mut entry in entries {
         let Some(reference) = entry.ref_id.take() else {
             continue;
@@ -112,27 +121,33 @@ fn each(
         .collect()
 }
 
-/// The answer about one message, and the body of every refusal, which calls its code `status`. The
-/// texts (`description` here, `message` in a batch) are for people and never decide.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Entry {
-    #[serde(deserialize_with = "json::text")]
-    message_id: Option<String>,
-    #[serde(deserialize_with = "json::text")]
-    ref_id: Option<String>,
-    #[serde(deserialize_with = "json::integer")]
+members! {
+    /// The answer about one message, and the body of every refusal, which calls its code `status`.
+    /// The texts (`description` here, `message` in a batch) are for people and never decide.
+    Wire<'a> {
+        "messageId" => message_id: Scalar<'a>,
+        "refId" => ref_id: Scalar<'a>,
+        "resultCode" => result_code: Scalar<'a>,
+        "status" => status: Scalar<'a>,
+    }
+}
+
+struct Entry<'a> {
+    message_id: Option<Cow<'a, str>>,
+    ref_id: Option<Cow<'a, str>>,
     result_code: Option<i64>,
-    #[serde(deserialize_with = "json::integer")]
     status: Option<i64>,
 }
 
-impl Entry {
-    /// What is no object says nothing, like one without members.
-    fn read(value: Value) -> Self {
-        let mut entry: Self = json::object(value).unwrap_or_default();
-        entry.ref_id = entry.ref_id.filter(|reference| !reference.is_empty());
-        entry
+impl<'a> Entry<'a> {
+    fn of(wire: Wire<'a>) -> Self {
+        let reference = wire.ref_id.into_text();
+        Self {
+            message_id: wire.message_id.into_text(),
+            ref_id: reference.filter(|reference| !reference.is_empty()),
+            result_code: wire.result_code.integer(),
+            status: wire.status.integer(),
+        }
     }
 
     fn code(&self) -> Option<i64> {

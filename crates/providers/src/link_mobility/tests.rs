@@ -10,7 +10,7 @@ use super::{request::BODY_BYTES_MAX, *};
 use crate::{
     Hint, ReceiptStatus,
     RejectReason::{self, *},
-    SubmitClass, SubmitOutcome,
+    Submission, SubmitClass, SubmitOutcome,
 };
 
 mod forms;

@@ -1,5 +1,7 @@
 //! What the answer to a submission means. Source: `shared/providers/messagemedia.md`, sections 2 to 4.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::Response;
 use message::Msisdn;
@@ -12,6 +14,7 @@ use super::{
 };
 use crate::{
     Answer, Hint, MtMessage, RejectReason, SubmitClass, SubmitOutcome, json,
+    lenient::{self, List, Part, Scalar, members},
     retry_after::retry_after,
 };
 
@@ -150,13 +153,14 @@ fn without_tls_1_3(messages: &[MtMessage<'_>]) -> Answer {
 // === 2xx: sections 2 and 3 ===
 
 fn taken(messages: &[MtMessage<'_>], body: &[u8]) -> Answer {
-    let Some(Taken { messages: entries }) = json::read(body) else {
+    let taken = lenient::read::<Part<Taken<'_>>>(body).and_then(|body| body.0);
+    let Some(entries) = taken.and_then(|taken| taken.messages.0) else {
         return Answer::all(messages.len(), SubmitOutcome::in_doubt("unreadable_answer"));
     };
     // What is no object echoes nothing, and has no id.
-    let entries: Vec<TakenEntry> = entries
+    let entries: Vec<TakenEntry<'_>> = entries
         .into_iter()
-        .map(|entry| json::object(entry).unwrap_or_default())
+        .map(|entry| entry.0.unwrap_or_default().into())
         .collect();
     let in_order = entries.len() == messages.len()
         && messages
@@ -184,16 +188,37 @@ fn taken(messages: &[MtMessage<'_>], body: &[u8]) -> Answer {
     }
 }
 
-impl TakenEntry {
+/// An entry as far as anybody needs it.
+struct TakenEntry<'a> {
+    message_id: Option<Cow<'a, str>>,
+    destination_number: Option<Cow<'a, str>>,
+    reference: Scalar<'a>,
+}
+
+impl<'a> From<Entry<'a>> for TakenEntry<'a> {
+    fn from(entry: Entry<'a>) -> Self {
+        Self {
+            message_id: entry.message_id.into_text(),
+            destination_number: entry.destination_number.into_text(),
+            reference: entry.metadata.0.unwrap_or_default().reference,
+        }
+    }
+}
+
+impl TakenEntry<'_> {
     fn reference(&self) -> Option<&str> {
-        self.metadata.get("ref")?.as_str()
+        match &self.reference {
+            Scalar::Text(reference) => Some(reference),
+            Scalar::Nothing | Scalar::Number(_) | Scalar::Other => None,
+        }
     }
 
     /// What it does not echo is no contradiction, another value is.
     fn may_be(&self, message: &MtMessage<'_>) -> bool {
-        let reference_fits = match self.metadata.get("ref") {
-            None | Some(Value::Null) => true,
-            Some(reference) => reference.as_str() == Some(message.reference),
+        let reference_fits = match &self.reference {
+            Scalar::Nothing => true,
+            Scalar::Text(reference) => reference == message.reference,
+            Scalar::Number(_) | Scalar::Other => false,
         };
         let number_fits = self.destination_number.as_deref().is_none_or(|number| {
             let digits = number.strip_prefix('+').unwrap_or(number);
@@ -212,20 +237,25 @@ impl TakenEntry {
 
 // === Wire format ===
 
-#[derive(Deserialize)]
-struct Taken {
-    messages: Vec<Value>,
+members! {
+    Taken<'a> {
+        "messages" => messages: List<Part<Entry<'a>>>,
+    }
 }
 
-/// The entry of the request, completed.
-#[derive(Deserialize, Default)]
-struct TakenEntry {
-    #[serde(default, deserialize_with = "json::text")]
-    message_id: Option<String>,
-    #[serde(default, deserialize_with = "json::text")]
-    destination_number: Option<String>,
-    #[serde(default)]
-    metadata: Value,
+members! {
+    /// The entry of the request, completed.
+    Entry<'a> {
+        "message_id" => message_id: Scalar<'a>,
+        "destination_number" => destination_number: Scalar<'a>,
+        "metadata" => metadata: Part<Metadata<'a>>,
+    }
+}
+
+members! {
+    Metadata<'a> {
+        "ref" => reference: Scalar<'a>,
+    }
 }
 
 /// Has a `message` for people, too.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use message::{ConnectionId, OrganizationId, Secret};
+use message::{ConnectionId, Msisdn, OrganizationId, Secret};
 
 use super::*;
 use crate::{

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use message::{ConnectionId, Msisdn, OrganizationId, Secret};
+use message::{ConnectionId, Msisdn, OrganizationId, Secret, Sender};
 use serde_json::json;
 
 use super::{
     codes::{Word, failure, status_word},
     *,
 };
-use crate::{ReceiptStatus, RejectReason::*};
+use crate::{ReceiptStatus, RejectReason::*, Submission};
 
 mod forms;
 mod random;

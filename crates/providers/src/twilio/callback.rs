@@ -1,6 +1,8 @@
 //! Twilio's webhooks: who signed them, and what they say.
 //! Source: `shared/providers/twilio.md`, sections 6 to 8.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use message::{Connection, Msisdn, event::Keyword, opt_out::OptOutKind};
@@ -11,7 +13,7 @@ use crate::{
     Receipt, ReceiptStatus,
     checks::with_plus,
     parameters::{Parameters, is_form},
-    signature::{Algorithm, is_base64_of, is_hex_sha256_of},
+    signature::{Algorithm, is_base64_of_all, is_hex_sha256_of},
 };
 
 const SIGNATURE: &str = "X-Twilio-Signature";
@@ -46,10 +48,15 @@ pub(super) fn verify(
         }
     }
     let (algorithm, keys) = keys(connection, callback.headers())?;
-    let genuine = signed_urls(callback, public_urls).any(|url| {
-        let signed = signed_text(url, form.as_ref());
+    let parameters = form.as_ref().map(signed_parameters).unwrap_or_default();
+    let target = callback
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let genuine = signed_bases(public_urls).any(|base| {
+        let signed = [base.as_bytes(), target.as_bytes(), parameters.as_bytes()];
         keys.iter()
-            .any(|key| is_base64_of(signature, algorithm, key, signed.as_bytes()))
+            .any(|key| is_base64_of_all(signature, algorithm, key, &signed))
     });
     if !genuine {
         return Err(forged());
@@ -106,23 +113,18 @@ fn keys<'c>(
     Ok((algorithm, keys))
 }
 
-/// The URL as Twilio was given it: one of ours and the request target, byte for byte. Twilio is
-/// inconsistent about the port, so each goes with and without it.
-fn signed_urls<'r>(
-    callback: &'r Request<Bytes>,
-    public_urls: &'r [String],
-) -> impl Iterator<Item = String> + 'r {
-    let target = callback
-        .uri()
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    public_urls
-        .iter()
-        .flat_map(|base| with_and_without_port(base.trim_end_matches('/')))
-        .map(move |base| format!("{base}{target}"))
+/// The beginnings of the URL as Twilio was given it, which the request target follows byte for byte.
+/// Twilio is inconsistent about the port, so each goes with and without it.
+fn signed_bases(public_urls: &[String]) -> impl Iterator<Item = Cow<'_, str>> {
+    public_urls.iter().flat_map(|base| {
+        let base = base.trim_end_matches('/');
+        let as_it_is = std::iter::once(Cow::Borrowed(base));
+        as_it_is.chain(std::iter::once_with(|| Cow::Owned(other_port(base))))
+    })
 }
 
-fn with_and_without_port(base: &str) -> [String; 2] {
+/// Without its port, or with the port that it means.
+fn other_port(base: &str) -> String {
     let authority = base.find("://").map_or(0, |scheme| scheme + "://".len());
     let end = base[authority..]
         .find('/')
@@ -131,17 +133,22 @@ fn with_and_without_port(base: &str) -> [String; 2] {
     let port = origin[authority..]
         .rsplit_once(':')
         .filter(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
-    let other = match port {
+    match port {
         Some((host, _)) => format!("{}{host}{path}", &base[..authority]),
         None if base.starts_with("http://") => format!("{origin}:80{path}"),
         None => format!("{origin}:443{path}"),
-    };
-    [base.to_owned(), other]
+    }
 }
 
-fn signed_text(url: String, form: Option<&Parameters<'_>>) -> String {
-    let parameters = form.iter().flat_map(|form| form.iter());
-    parameters.fold(url, |text, (name, value)| text + name + value)
+/// Every name and value, one behind the other.
+fn signed_parameters(form: &Parameters<'_>) -> String {
+    let length = form.iter().map(|(name, value)| name.len() + value.len());
+    let mut text = String::with_capacity(length.sum());
+    for (name, value) in form.iter() {
+        text.push_str(name);
+        text.push_str(value);
+    }
+    text
 }
 
 fn text_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

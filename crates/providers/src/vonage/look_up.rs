@@ -12,7 +12,8 @@ use super::{
     answer::is_code,
     authorization,
     codes::{NO_ERROR, sms_word},
-    unsendable, url,
+    request::url,
+    unsendable,
 };
 use crate::{Found, Receipt, Sought, StatusLookUp, SubmitClass, SubmitOutcome, Unsendable, json};
 

@@ -1,7 +1,7 @@
 //! What the recorded fixtures (`tests/fixtures.rs`) do not reach: the whole tables of receipts, and what
 //! a connection's fields decide.
 
-use message::{ConnectionId, Msisdn, OrganizationId, Secret};
+use message::{ConnectionId, Msisdn, OrganizationId, Secret, Sender};
 
 use super::{
     codes::{messages_word, sms_word},
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     OptOutScope, ReceiptStatus,
     RejectReason::{self, *},
-    Sought, SubmitClass, SubmitOutcome,
+    Sought, Submission, SubmitClass, SubmitOutcome,
 };
 
 mod answers;

@@ -115,6 +115,7 @@ impl World {
             now: now(),
             connection_id: ConnectionId::new("C_1").expect("valid"),
             sender: (organization("ORG_1"), SENDER.into()),
+            index_ids: true,
             rows: rows
                 .iter()
                 .map(|&row| SettleRow {

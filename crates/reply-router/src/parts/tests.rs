@@ -133,6 +133,7 @@ async fn text(ledger: &EmbeddedLedger, mailing: &str) -> Reference {
         now: now(),
         connection_id: connection_id(),
         sender: (organization(), SENDER.into()),
+        index_ids: true,
         rows: vec![row],
     };
     ledger.settle(&settle).await.expect("embedded");

@@ -133,6 +133,7 @@ impl World {
             now: now(),
             connection_id,
             sender,
+            index_ids: true,
             rows: vec![row],
         };
         self.ledger.settle(&settle).await.expect("embedded");

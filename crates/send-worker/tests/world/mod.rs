@@ -16,7 +16,7 @@ use message::{
     event::Event,
 };
 use runtime::{CancellationToken, Config, Metrics};
-use send_worker::{SendMetrics, SendWorker, Settings};
+use send_worker::{SendMetrics, SendWorker, Settings, Shard};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// What the provider answers to one request.
@@ -108,6 +108,7 @@ impl World {
         let stop = CancellationToken::new();
         let worker = SendWorker::new(
             self.settings.clone(),
+            Shard::WHOLE,
             "https://sms.example.org".into(),
             self.bus.clone(),
             self.ledger.clone(),
@@ -176,7 +177,7 @@ impl World {
                 row,
                 to: number(row),
                 segments: 1,
-                fields: BTreeMap::new(),
+                fields: message::Fields::new(),
             })
             .collect();
         let chunks = rows
@@ -228,6 +229,7 @@ impl World {
                 connection_id: queue.connection_id,
                 class: queue.class,
                 expires_at: now().plus(Duration::from_secs(7200)),
+                weight: None,
             })
             .await
             .expect("embedded");

@@ -22,6 +22,20 @@ pub enum Connections {
     },
     /// Adds one behind the others and prints the webhook URLs to paste at the provider.
     Add(Box<Add>),
+    /// Shows or sets how many segments a second one may send; workers follow within two seconds.
+    Limit {
+        #[command(flatten)]
+        whose: Whose,
+        /// The connection.
+        #[arg(value_name = "ID")]
+        id: ConnectionId,
+        /// Segments per second; left out, the limit is only shown.
+        #[arg(value_name = "RATE", conflicts_with = "reset")]
+        rate: Option<f64>,
+        /// Back to the rate that it was added with.
+        #[arg(long)]
+        reset: bool,
+    },
     /// Deletes one. It still verifies callbacks and settles receipts of what it sent.
     Delete {
         #[command(flatten)]
@@ -92,6 +106,21 @@ impl Connections {
                 session.list(&items, &columns, "no connection")
             }
             Self::Add(add) => add.run(session).await,
+            Self::Limit {
+                whose,
+                id,
+                rate,
+                reset,
+            } => {
+                let path = ["connections", id.as_str(), "limit"];
+                let answer = if rate.is_some() || reset {
+                    let body = json!({ "segments_per_second": rate });
+                    session.api.put(&path, &whose.query(), &body).await?
+                } else {
+                    session.api.get(&path, &whose.query()).await?
+                };
+                session.one(&answer, limited)
+            }
             Self::Delete { whose, id } => {
                 let answer = session
                     .api
@@ -155,6 +184,20 @@ fn from_variable(name: &str) -> anyhow::Result<String> {
     std::env::var(name).map_err(|_| anyhow!("the variable `{name}` is not set, or is no text"))
 }
 
+fn limited(answer: &Value) -> String {
+    let cell = |key| cell(answer, key);
+    let set = match answer["set"].is_null() {
+        true => String::new(),
+        false => format!(", set to {}", cell("set")),
+    };
+    format!(
+        "connection {}: {} segments/s{set}, {} now",
+        cell("id"),
+        cell("segments_per_second"),
+        cell("effective")
+    )
+}
+
 fn added(answer: &Value) -> String {
     let mut text = format!("connection {} added", cell(answer, "id"));
     text.push_str("\nWebhook URLs for the provider's console:");
@@ -176,6 +219,19 @@ mod tests {
     fn a_field_needs_a_key() {
         assert_eq!(pair("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert!(pair("=x").is_err() && pair("x").is_err());
+    }
+
+    #[test]
+    fn a_limit_names_what_was_added_what_is_set_and_what_holds() {
+        let mut answer =
+            json!({"id": "c1", "segments_per_second": 10.0, "set": null, "effective": 10.0});
+        assert_eq!(limited(&answer), "connection c1: 10.0 segments/s, 10.0 now");
+        answer["set"] = json!(5.0);
+        answer["effective"] = json!(2.5);
+        assert_eq!(
+            limited(&answer),
+            "connection c1: 10.0 segments/s, set to 5.0, 2.5 now"
+        );
     }
 
     #[test]

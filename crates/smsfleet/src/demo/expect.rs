@@ -46,8 +46,6 @@ pub fn expect(batch: &Batch, region: Option<&str>, opted_out: &HashSet<Msisdn>) 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::sample::{Kind, REGION, Sample, TEXT};
 
@@ -87,9 +85,7 @@ mod tests {
     fn a_row_without_a_value_or_with_too_long_a_text_is_refused() {
         let row = |to: &str, name: Option<&str>| message::Recipient {
             to: to.into(),
-            fields: name
-                .map(|name| BTreeMap::from([("n".to_owned(), name.to_owned())]))
-                .unwrap_or_default(),
+            fields: name.map(|name| ("n", name)).into_iter().collect(),
         };
         let long = "x".repeat(1_000);
         let rows = vec![

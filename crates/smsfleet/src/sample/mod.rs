@@ -4,7 +4,7 @@
 mod numbers;
 mod people;
 
-use std::{collections::BTreeMap, io::Write};
+use std::io::Write;
 
 use message::Recipient;
 
@@ -96,10 +96,9 @@ impl Sample {
                 ("place", person.place.to_owned()),
                 ("survey_link", link),
             ];
-            let fields: BTreeMap<_, _> = values
+            let fields = values
                 .into_iter()
                 .filter(|(_, value)| !value.is_empty())
-                .map(|(name, value)| (name.to_owned(), value))
                 .collect();
             recipients.push(Recipient { to, fields });
         }
@@ -124,7 +123,7 @@ impl Sample {
         let mut writer = csv::Writer::from_writer(out);
         writer.write_record(std::iter::once("to").chain(columns))?;
         for recipient in &self.recipients {
-            let fields = columns.map(|name| recipient.fields.get(name).map_or("", String::as_str));
+            let fields = columns.map(|name| recipient.fields.get(name).unwrap_or_default());
             writer.write_record(std::iter::once(recipient.to.as_str()).chain(fields))?;
         }
         writer.flush()?;

@@ -1,4 +1,5 @@
--- KEYS: the shard of those who are out, of standings, of standings towards one sender. ARGV: number,
+-- KEYS: the set of those who are out, the shard of standings, of standings towards one sender, the set of
+-- those who are out towards one sender. ARGV: number,
 -- 'out' or 'in', when, the change as JSON, and the name of number and sender if it is about one sender
 -- only, else ''. A standing is stored as "<when> <out|in> <JSON>", those towards single senders as lines
 -- of "<when> <out|in> <name> <JSON>".
@@ -30,7 +31,7 @@ if name == '' then
   -- Who comes back to the organisation comes back to all its senders.
   each_line(function(line_at, line_kind, line_name)
     local is_later = tonumber(line_at) > at or (tonumber(line_at) == at and line_kind == 'out')
-    if not is_later then redis.call('SREM', KEYS[1], line_name) end
+    if not is_later then redis.call('SREM', KEYS[4], line_name) end
     return is_later
   end)
 else
@@ -43,7 +44,7 @@ else
   end)
   if not holds then return 0 end
   kept[#kept + 1] = ARGV[3] .. ' ' .. kind .. ' ' .. name .. ' ' .. json
-  redis.call(kind == 'out' and 'SADD' or 'SREM', KEYS[1], name)
+  redis.call(kind == 'out' and 'SADD' or 'SREM', KEYS[4], name)
 end
 if #kept > 0 then
   redis.call('HSET', KEYS[3], number, table.concat(kept, '\n'))

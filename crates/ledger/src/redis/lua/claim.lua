@@ -1,12 +1,14 @@
--- ARGV: token, attempt, connection, now, interrupted after, redelivered; then the rows of each bucket.
+-- ARGV: token, attempt, connection, now, interrupted after, redelivered; then bucket and rows of each group.
 local token, attempt = ARGV[1], tonumber(ARGV[2])
 local now, interrupted_after, redelivered = offset(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 
 -- The connection's position in the batch's list; 0 behind the 255th, which nobody reaches.
-local connection, position = 0, 0
-for id in string.gmatch(connections, '[^\n]+') do
-  position = position + 1
-  if id == ARGV[3] then connection = position end
+local connection, position = connections == ARGV[3] .. '\n' and 1 or 0, 0
+if connection == 0 then
+  for id in string.gmatch(connections, '[^\n]+') do
+    position = position + 1
+    if id == ARGV[3] then connection = position end
+  end
 end
 if connection == 0 then
   connections = connections .. ARGV[3] .. '\n'
@@ -15,7 +17,7 @@ if connection == 0 then
 end
 if connection > 255 then connection = 0 end
 
-local function claim(_, row)
+local function claim(row)
   if row.state == QUEUED and row.attempt + 1 == attempt then
     row.attempt, row.token, row.connection, row.claimed = attempt, token, connection, now
     move(row, SENDING, '', now)
@@ -33,7 +35,7 @@ local function claim(_, row)
   return 'B', false
 end
 
-for bucket = 2, #KEYS do
-  each(KEYS[bucket], { string.byte(ARGV[bucket + 5], 1, -1) }, claim)
+for i = 7, #ARGV do
+  each(bucket(struct.unpack('>H', ARGV[i])), string.sub(ARGV[i], 3), 0, '', claim)
 end
 return finish()

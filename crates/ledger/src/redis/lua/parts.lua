@@ -20,7 +20,7 @@ end
 
 -- Whoever sent the message says how many parts it has; whether that moved the row.
 local function tell_parts(row, parts, now)
-  if RANK[row.state] == NEVER_HANDED_OVER then return false end
+  if rank(row.state) == NEVER_HANDED_OVER then return false end
   if not row.parts_told then
     row.parts_told = true
     touch(row)

@@ -1,5 +1,5 @@
--- Tells the fleet a distribution's state. KEYS: states, version. ARGV: distribution, state, kept for
--- milliseconds. Stored as "<state> <until>"; active ones need no entry.
+-- Tells the fleet a distribution's state. KEYS: states, version, changes. ARGV: distribution, state,
+-- kept for milliseconds. Stored as "<state> <until>"; active ones need no entry.
 local listed = redis.call('HGETALL', KEYS[1])
 local known = 'active'
 for i = 1, #listed, 2 do
@@ -17,5 +17,5 @@ else
   local till = now_millis + math.max(tonumber(ARGV[3]), 0)
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. string.format(' %.0f', till))
 end
-bump(KEYS[2])
+forget(KEYS[3], bump(KEYS[2]))
 return 1

@@ -1,17 +1,28 @@
--- What all scripts over the rows of one batch share: `entry.rs`, `parts.rs` and `rules.rs` once more.
--- KEYS[1] is the batch, KEYS[2..] are buckets of 100 rows.
+-- What all scripts over the rows of one batch share: `entry.rs`, `columns.rs`, `parts.rs` and `rules.rs`
+-- once more. KEYS[1] is the batch, KEYS[2..] are buckets of 100 rows.
 
 local QUEUED, SENDING, IN_DOUBT, SENT, DELIVERED, CANCELLED = 0, 1, 2, 4, 9, 18
-local RANK = {
-  [0] = 0, [1] = 1, [2] = 2, [3] = 3, [4] = 4, [5] = 5, [6] = 6, [7] = 7, [8] = 7, [9] = 8,
-  [16] = 9, [17] = 9, [18] = 9, [19] = 9,
-}
+-- The rank of each state, by its code. No table: this is run with every call.
+local function rank(state)
+  return string.byte('\0\1\2\3\4\5\6\7\7\8\0\0\0\0\0\0\9\9\9\9', state + 1)
+end
 local NEVER_HANDED_OVER = 9
 
-local head = redis.call('HMGET', KEYS[1], 'created', 'connections', 'seq', 'cancelled')
+-- Buckets whose columns are read together with the batch: as many as fit the 16 KB that the server answers a
+-- script in one piece. Those of a larger call are read one by one.
+local AT_ONCE = 6
+
+local names = { 'created', 'connections', 'seq', 'cancelled' }
+for i = 2, math.min(#KEYS, AT_ONCE) do
+  local number, at = string.match(KEYS[i], ':(%d+)$'), 3 * i
+  names[at - 1], names[at], names[at + 1] = 's' .. number, 'r' .. number, 't' .. number
+end
+local head = redis.call('HMGET', KEYS[1], unpack(names))
 if not head[1] then return {} end
 local created, connections, seq, cancelled = tonumber(head[1]), head[2], tonumber(head[3]), head[4]
 local moved = {}
+-- How many rows a step speaks for.
+local weight = 1
 
 -- Times are stored as milliseconds after the batch's creation, plus one.
 local function offset(now)
@@ -55,16 +66,16 @@ local function touch(row)
 end
 
 local function move(row, state, code, now)
-  moved[row.state] = (moved[row.state] or 0) - 1
-  moved[state] = (moved[state] or 0) + 1
-  seq = seq + 1
-  row.state, row.code, row.seq, row.changed = state, code, seq, now
+  moved[row.state] = (moved[row.state] or 0) - weight
+  moved[state] = (moved[state] or 0) + weight
+  row.state, row.code, row.seq, row.changed = state, code, seq + 1, now
+  seq = seq + weight
   touch(row)
 end
 
 -- The join of the lattice: moves up or stays, and keeps the first provider id it hears of.
 local function join(row, state, code, id, now)
-  local from, to = RANK[row.state], RANK[state]
+  local from, to = rank(row.state), rank(state)
   if from == NEVER_HANDED_OVER then return false end
   if row.id == '' and id ~= '' then
     row.id = id
@@ -80,7 +91,7 @@ end
 
 -- Whether a state says more than that a request may leave.
 local function says_something(state)
-  return RANK[state] > RANK[SENDING] and RANK[state] < NEVER_HANDED_OVER
+  return rank(state) > rank(SENDING) and rank(state) < NEVER_HANDED_OVER
 end
 
 -- Delivered, if the last part is; whether the row moved.
@@ -92,47 +103,5 @@ local function conclude(row, now)
   row.parts = nil
   touch(row)
   return join(row, DELIVERED, '', '', now)
-end
-
--- The state of each row, in the order of `fields`; calls step(i, row), whose answer is a letter
--- and whether the row itself belongs into the answer.
-local answers = { '', '', '' }
-local letters = {}
-local function each(key, fields, step)
-  local values = redis.call('HMGET', key, unpack(fields))
-  local known = {}
-  for i, field in ipairs(fields) do
-    local row = known[field]
-    if not row and values[i] then
-      row = read(values[i])
-      known[field] = row
-    end
-    if row then
-      local letter, tell = step(i, row)
-      letters[#letters + 1] = letter
-      if tell then answers[#answers + 1] = row.dirty and pack(row) or values[i] end
-    else
-      letters[#letters + 1] = '?'
-    end
-  end
-  local changes = {}
-  for field, row in pairs(known) do
-    if row.dirty then
-      changes[#changes + 1] = field
-      changes[#changes + 1] = pack(row)
-    end
-  end
-  if #changes > 0 then redis.call('HSET', key, unpack(changes)) end
-end
-
--- Moves the counters and makes the answer: when the batch was created, its connections, one letter
--- a row, then the rows themselves where they are told.
-local function finish()
-  for state, by in pairs(moved) do
-    if by ~= 0 then redis.call('HINCRBY', KEYS[1], 'n' .. state, by) end
-  end
-  if seq ~= tonumber(head[3]) then redis.call('HSET', KEYS[1], 'seq', seq) end
-  answers[1], answers[2], answers[3] = head[1], connections, table.concat(letters)
-  return answers
 end
 

@@ -1,13 +1,11 @@
--- What is said about rows of one bucket: row, state or outcome, code, provider id, how many parts there
--- are, and the name of the part that it is about, of each.
-local function said(packed)
-  local fields, list, at = {}, {}, 1
-  while at <= #packed do
-    local field, what, code, id, parts, name, rest = struct.unpack('>BBBc0Bc0BBc0', packed, at)
-    fields[#fields + 1] = field
-    list[#list + 1] = { what = what, code = code, id = id, parts = parts, name = name }
-    at = rest
-  end
-  return fields, list
+-- What is said about a group of rows: their bucket, state or outcome, code, how many parts there are, the
+-- name of the part that it is about, and the rows with their ids. Calls step(row, said, id) for each.
+local function each_said(packed, step)
+  local said, rows, width, rest = {}, nil, nil, nil
+  local at
+  at, said.what, said.code, said.parts, said.name, rows, width, rest =
+    struct.unpack('>HBBc0BBc0Bc0B', packed)
+  local alone = said.name ~= '' or said.parts > 1
+  each(bucket(at), rows, width, string.sub(packed, rest), function(row, id) return step(row, said, id) end, alone)
 end
 

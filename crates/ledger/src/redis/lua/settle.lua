@@ -1,4 +1,4 @@
--- ARGV: token, now; then what is said about the rows of each bucket.
+-- ARGV: token, now; then what is said about each group of rows.
 local RETRY, RELEASE = 254, 255
 local token, now = ARGV[1], offset(ARGV[2])
 
@@ -21,7 +21,7 @@ local function settle(row, outcome, code, id)
     move(row, outcome, code, now)
     return true
   end
-  if RANK[outcome] == NEVER_HANDED_OVER then
+  if rank(outcome) == NEVER_HANDED_OVER then
     -- That no request left is known to the owner only, and only against a mere doubt.
     local better_known = is_owner and row.state == IN_DOUBT
     if better_known then move(row, outcome, code, now) end
@@ -30,15 +30,13 @@ local function settle(row, outcome, code, id)
   return join(row, outcome, code, id, now)
 end
 
-for bucket = 2, #KEYS do
-  local fields, list = said(ARGV[bucket + 1])
-  each(KEYS[bucket], fields, function(i, row)
-    local what = list[i]
-    local moved = settle(row, what.what, what.code, what.id)
-    -- Behind the state, because it may be the last thing that was missing.
-    local is_state = what.what < RETRY and says_something(what.what)
-    local concluded = is_state and tell_parts(row, what.parts, now)
-    return (moved or concluded) and 'C' or 'U', true
-  end)
+local function step(row, what, id)
+  local moved = settle(row, what.what, what.code, id)
+  -- Behind the state, because it may be the last thing that was missing.
+  local is_state = what.what < RETRY and says_something(what.what)
+  local concluded = is_state and tell_parts(row, what.parts, now)
+  return (moved or concluded) and 'C' or 'U', true
 end
+
+for i = 3, #ARGV do each_said(ARGV[i], step) end
 return finish()

@@ -5,11 +5,10 @@ mod recorded;
 use std::{fmt::Write as _, fs, path::Path};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request};
 use message::Msisdn;
 use providers::{
-    CallbackRefused, Malformed, PROVIDERS, Provider, Reading, Sought, Submission, SubmitMode,
-    Verified,
+    CallbackRefused, Malformed, PROVIDERS, Reading, Sought, Submission, SubmitMode, Verified,
 };
 use recorded::{
     Asked, Mt, NOW, PUBLIC_URL, Recorded, callback_of, connection_of, provider_of, response_of,

@@ -56,3 +56,27 @@ impl Gate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_leaves_when_all_its_tokens_have_come_and_not_before() {
+        let gate = Gate::open_for(2);
+        let mut passing = std::pin::pin!(gate.pass(3));
+        assert!(futures_util::poll!(&mut passing).is_pending());
+        gate.let_go(1);
+        assert!(passing.await);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_at_a_gate_that_closes_does_not_leave() {
+        let gate = Gate::open_for(2);
+        let mut passing = std::pin::pin!(gate.pass(3));
+        assert!(futures_util::poll!(&mut passing).is_pending());
+        gate.close();
+        assert!(!passing.await);
+        assert!(!gate.pass(1).await);
+    }
+}

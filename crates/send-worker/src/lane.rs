@@ -307,25 +307,25 @@ impl Lane {
             lane: self.to_returned.clone(),
         };
         self.running.spawn(group.run(places, stop.clone()));
-        if owed > 0 {
-            self.let_go(&gate, owed, stop).await;
-            // What was not let go is released and comes back.
+        if owed > 0 && !self.let_go(&gate, owed, stop).await {
+            // What was not let go is released and comes back. A gate that is closed too early also
+            // stops those whose tokens have come and who have not noticed yet.
             gate.close();
         }
     }
 
-    /// Lets go the rest of a group, as tokens for it come.
-    async fn let_go(&mut self, gate: &Gate, mut owed: u32, stop: &CancellationToken) {
+    /// Lets go the rest of a group, as tokens for it come; whether all of it.
+    async fn let_go(&mut self, gate: &Gate, mut owed: u32, stop: &CancellationToken) -> bool {
         // Tokens must not gather while the claim is under way, or they would all be spent at once.
         tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return false,
             () = gate.claimed() => {}
         }
         let until = Instant::now() + LET_GO_WITHIN;
         while owed > 0 && !gate.is_closed() && !stop.is_cancelled() {
             match self.pacing.take(1, owed, until).await {
-                Ok(0) => return,
+                Ok(0) => return false,
                 Ok(granted) => {
                     gate.let_go(granted);
                     owed -= granted.min(owed);
@@ -333,10 +333,11 @@ impl Lane {
                 Err(error) => {
                     self.shared.metrics.ledger_errors.inc();
                     tracing::warn!("lease: {error}");
-                    return;
+                    return false;
                 }
             }
         }
+        owed == 0
     }
 
     /// Half of all places or what is wanted, whichever is less; then what else is free. Waiting for

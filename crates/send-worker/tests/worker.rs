@@ -327,3 +327,15 @@ async fn two_workers_together_keep_one_limit() {
     );
     world.drain().await;
 }
+
+#[tokio::test]
+async fn rows_whose_tokens_have_come_are_never_released_and_claimed_again() {
+    let mut world = World::new(1_000.0, |_, _| Answer::Taken).await;
+    let batch = world.enqueue("d1", 400, 100).await;
+    world.start();
+    world.until_in(batch, MessageState::Accepted, 400).await;
+    world.drain().await;
+    let rows = world.ledger.rows(batch, 0, 400).await.expect("embedded");
+    let changes = rows.iter().map(|row| row.seq).max();
+    assert_eq!(changes, Some(2 * 400), "a claim and an acceptance each");
+}

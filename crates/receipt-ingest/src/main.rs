@@ -29,7 +29,7 @@ impl Service for Process {
     }
 
     /// On one thread, which takes more than the broker hands out; who wants more starts more processes.
-    /// Dealt out between threads the same work costs a third more.
+    /// Dealt out between threads the same work would only cost more.
     async fn run(self, boot: Boot) -> anyhow::Result<()> {
         let metrics = ReceiptMetrics::new(&boot.metrics);
         let (ended, end) = oneshot::channel();

@@ -120,7 +120,7 @@ pub struct Provider {
     pub latency: Duration,
     /// The connection's rate.
     pub segments_per_second: f64,
-    /// Requests that the connection's form says the account may have in flight.
+    /// Requests that the connection's form says the account may have in flight; 20 is what the page of Twilio suggests.
     pub requests_in_flight: u16,
     /// Whether it speaks TLS.
     pub tls: bool,
@@ -144,7 +144,7 @@ impl Default for Provider {
             messages_per_request: 1,
             latency: Duration::ZERO,
             segments_per_second: UNLIMITED,
-            requests_in_flight: 64,
+            requests_in_flight: 20,
             tls: false,
             audit: true,
             arrivals: false,

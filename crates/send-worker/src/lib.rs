@@ -20,6 +20,7 @@ mod order;
 mod pacing;
 mod patience;
 mod policy;
+mod pool;
 mod pump;
 mod request;
 mod roster;

@@ -7,8 +7,9 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use bytes::Bytes;
 use message::{
-    Reference,
+    Reference, Secret, Timestamp,
     chunk::ChunkRow,
     opt_out::{OptOutKind, Standing},
     template::MissingField,
@@ -166,7 +167,7 @@ impl Request<'_> {
         let until = started + self.shared.settings.request_timeout * 2;
         let mut waiting: VecDeque<Piece> = self.pieces(messages, places).into();
         while let Some(mut piece) = waiting.pop_front() {
-            let may_go = self.pause(piece.pause).await;
+            let may_go = piece.pause.is_zero() || Box::pin(self.pause(piece.pause)).await;
             let slot = slots.acquire().await;
             let in_time = may_go && Instant::now() < until;
             if !in_time {
@@ -186,7 +187,9 @@ impl Request<'_> {
             }
             let own: Vec<MtMessage<'_>> =
                 piece.places.iter().map(|place| messages[*place]).collect();
-            let answer = self.submit(&own, &piece).await;
+            // Boxed: the whole would be moved about for every message, and be more than what the allocator
+            // keeps at hand.
+            let answer = Box::pin(self.submit(&own, &piece)).await;
             drop(slot);
             self.open.metrics.count(&answer.outcomes);
             let over = self.stop.is_cancelled() || Instant::now() >= until;
@@ -349,14 +352,47 @@ impl Request<'_> {
 
     /// `false` if the worker stops first: then a doubt stays one.
     async fn pause(&self, pause: Duration) -> bool {
-        if pause.is_zero() {
-            return true;
-        }
         tokio::select! {
             biased;
             () = self.stop.cancelled() => false,
             () = tokio::time::sleep(pause) => true,
         }
+    }
+
+    /// The request, or the answer that there would be to it.
+    fn build(
+        &self,
+        messages: &[MtMessage<'_>],
+        piece: &Piece,
+        token: Option<&Secret>,
+        now: Timestamp,
+    ) -> Result<http::Request<Bytes>, Answer> {
+        let submission = Submission {
+            messages,
+            mode: piece.mode,
+            public_url: &self.shared.public_url,
+            access_token: token.map(|token| token.reveal()),
+            now,
+        };
+        let built = match &self.open.requests {
+            Ok(requests) => requests.build_request(&submission),
+            Err(why) => Err(why.clone()),
+        };
+        let all = |outcome: SubmitOutcome| Answer::all(messages.len(), outcome);
+        built.map_err(|error| match error {
+            // The body would be too long: fewer of them fit.
+            Unsendable::Count { max, .. } if max > 0 && messages.len() > 1 => {
+                let too_many = SubmitOutcome::new(SubmitClass::Transient, "request_too_long");
+                all(too_many).with_hint(Hint::Split)
+            }
+            error => {
+                tracing::error!(connection = %self.open.connection.id, "{error}");
+                all(SubmitOutcome::new(
+                    SubmitClass::AccountRefused,
+                    "unsendable",
+                ))
+            }
+        })
     }
 
     async fn submit(&self, messages: &[MtMessage<'_>], piece: &Piece) -> Answer {
@@ -365,42 +401,23 @@ impl Request<'_> {
         let all = |outcome: SubmitOutcome| Answer::all(messages.len(), outcome);
         let token = match open.provider.access_tokens() {
             None => None,
-            Some(tokens) => match shared.tokens.get(tokens, connection, &shared.submit).await {
-                Ok(token) => Some(token),
-                Err(outcome) => return all(outcome),
-            },
+            Some(tokens) => {
+                match Box::pin(shared.tokens.get(tokens, connection, &shared.submit)).await {
+                    Ok(token) => Some(token),
+                    Err(outcome) => return all(outcome),
+                }
+            }
         };
-        let submission = Submission {
-            messages,
-            mode: piece.mode,
-            public_url: &shared.public_url,
-            access_token: token.as_ref().map(|token| token.reveal()),
-            now: now(),
-        };
-        let built = match &open.requests {
-            Ok(requests) => requests.build_request(&submission),
-            Err(why) => Err(why.clone()),
-        };
-        let request = match built {
+        let now = now();
+        let request = match self.build(messages, piece, token.as_ref(), now) {
             Ok(request) => request,
-            // The body would be too long: fewer of them fit.
-            Err(Unsendable::Count { max, .. }) if max > 0 && messages.len() > 1 => {
-                let too_many = SubmitOutcome::new(SubmitClass::Transient, "request_too_long");
-                return all(too_many).with_hint(Hint::Split);
-            }
-            Err(error) => {
-                tracing::error!(connection = %connection.id, "{error}");
-                return all(SubmitOutcome::new(
-                    SubmitClass::AccountRefused,
-                    "unsendable",
-                ));
-            }
+            Err(answer) => return answer,
         };
         let started = Instant::now();
         if let Some(queued_at) = open.queued_at
             && piece.is_first()
         {
-            let waited = submission.now.since(queued_at).as_secs_f64();
+            let waited = now.since(queued_at).as_secs_f64();
             open.metrics.queue_seconds.observe(waited);
         }
         shared.metrics.requests_in_flight.inc();

@@ -1,8 +1,8 @@
 //! The HTTP client towards providers: no redirect (a 307 would replay the body to another host), no
 //! retry of its own, no proxy from the environment, only public addresses, answers cut at a limit.
 //!
-//! This is hyper with hyper-util's connection pool, the layer below reqwest: a request through reqwest
-//! costs nearly twice as much (ARCHITECTURE.md has the figures), and nothing that it adds is wanted here.
+//! This is hyper, the layer below reqwest, with a pool of our own: a request through reqwest costs twice
+//! as much (ARCHITECTURE.md has the figures), and nothing that it adds is wanted here.
 
 use std::{
     net::SocketAddr,
@@ -15,22 +15,19 @@ use bytes::{Bytes, BytesMut};
 use http::{Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{
-    client::legacy::{
-        Client, Error,
-        connect::{HttpConnector, dns::Name},
-    },
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::connect::{HttpConnector, dns::Name};
 use message::address::is_public;
-use tokio::{net::TcpStream, time::timeout};
-use tower::{BoxError, Service};
+use tokio::time::timeout;
+use tower::Service;
 
-use crate::settings::Settings;
+use crate::{
+    pool::{Connector, Pool},
+    settings::Settings,
+};
 
 pub(crate) struct Submitter {
-    client: Client<Connector, Full<Bytes>>,
+    pool: Pool,
     request_timeout: Duration,
     answer_bytes_max: usize,
     allow_private_hosts: bool,
@@ -53,50 +50,53 @@ impl Submitter {
         let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let connector = Connector {
-            inner: HttpsConnectorBuilder::new()
-                .try_with_platform_verifier()?
-                .https_or_http()
-                .enable_http1()
-                .wrap_connector(tcp),
-            timeout: settings.connect_timeout,
-        };
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.idle_timeout)
-            .pool_max_idle_per_host(settings.requests_in_flight_max)
-            .build(connector);
+        let tls = HttpsConnectorBuilder::new()
+            .try_with_platform_verifier()?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let connector = Connector::new(tls, settings.connect_timeout);
+        let idle_max = settings.requests_in_flight_max;
         Ok(Self {
-            client,
+            pool: Pool::new(connector, settings.idle_timeout, idle_max),
             request_timeout: settings.request_timeout,
             answer_bytes_max: settings.answer_bytes_max,
             allow_private_hosts: settings.allow_private_hosts,
         })
     }
 
-    pub(crate) async fn submit(
+    /// Hands `request` over, once.
+    pub(crate) fn submit(
         &self,
         request: http::Request<Bytes>,
-    ) -> Result<http::Response<Bytes>, NoAnswer> {
-        if request.uri().host().is_none() {
-            return Err(NoAnswer::NotSent("bad_url"));
+    ) -> impl Future<Output = Result<http::Response<Bytes>, NoAnswer>> {
+        let refused = if request.uri().host().is_none() {
+            Some(NoAnswer::NotSent("bad_url"))
+        } else if !self.allow_private_hosts && names_private_address(request.uri()) {
+            Some(NoAnswer::NotSent("private_address"))
+        } else {
+            None
+        };
+        // Boxed, so that what waits for the answer is small: it is moved about for every message.
+        let request = Box::new(request.map(Full::new));
+        async move {
+            match refused {
+                Some(refused) => Err(refused),
+                None => timeout(self.request_timeout, self.exchange(request))
+                    .await
+                    .map_err(|_| NoAnswer::Unknown("timeout"))?,
+            }
         }
-        if !self.allow_private_hosts && names_private_address(request.uri()) {
-            return Err(NoAnswer::NotSent("private_address"));
-        }
-        timeout(self.request_timeout, self.exchange(request.map(Full::new)))
-            .await
-            .map_err(|_| NoAnswer::Unknown("timeout"))?
     }
 
     async fn exchange(
         &self,
-        request: http::Request<Full<Bytes>>,
+        request: Box<http::Request<Full<Bytes>>>,
     ) -> Result<http::Response<Bytes>, NoAnswer> {
-        let answer = self.client.request(request).await;
-        let (parts, body) = answer.map_err(|error| no_answer(&error))?.into_parts();
+        let (answer, busy) = self.pool.send(request).await?;
+        let (parts, body) = answer.into_parts();
         let body = self.read(body).await?;
+        self.pool.keep(busy);
         let mut response = http::Response::from_parts(parts, body);
         if response.headers().contains_key(header::RETRY_AFTER) {
             providers::date_if_missing(&mut response, crate::group::now());
@@ -131,15 +131,6 @@ impl Submitter {
     }
 }
 
-/// Only failures to connect prove that nothing was written; everything else might have arrived.
-fn no_answer(error: &Error) -> NoAnswer {
-    if error.is_connect() {
-        NoAnswer::NotSent("connect")
-    } else {
-        NoAnswer::Unknown("connection_lost")
-    }
-}
-
 /// A host that is an address never reaches the resolver.
 fn names_private_address(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default();
@@ -150,32 +141,10 @@ fn names_private_address(uri: &Uri) -> bool {
     bare.parse().is_ok_and(|address| !is_public(address))
 }
 
-/// TCP and TLS within one time.
-#[derive(Clone)]
-struct Connector {
-    inner: HttpsConnector<HttpConnector<Resolver>>,
-    timeout: Duration,
-}
-
-impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, to: Uri) -> Self::Future {
-        let connected = timeout(self.timeout, self.inner.call(to));
-        Box::pin(async move { connected.await? })
-    }
-}
-
 /// Resolves names, to their public addresses only unless private ones are allowed; what is resolved is
 /// what is connected to, so a name that changes its mind between two look-ups gains nothing.
 #[derive(Clone)]
-struct Resolver {
+pub(crate) struct Resolver {
     allow_private_hosts: bool,
 }
 

@@ -1,0 +1,220 @@
+//! Connections to providers that are kept open between requests. A thread sends all it sends through one
+//! pool, so there is a list per origin and nothing else: hyper-util's pool does more (it races a new
+//! connection against one that may come back, it speaks HTTP/2), and that cost a fifth of a request.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Request, Response, Uri, header,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use http_body_util::Full;
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{SendRequest, handshake},
+};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+use tower::{BoxError, Service};
+
+use crate::submit::{NoAnswer, Resolver};
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Clones share their connections.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    connector: Connector,
+    /// How long a connection may be without a request: below what the provider allows, so that no
+    /// request meets a closing one.
+    idle_timeout: Duration,
+    /// Idle connections of one origin, at most.
+    idle_max: usize,
+    origins: Arc<Mutex<Origins>>,
+}
+
+/// Idle connections by where they lead to, each with the one that was used last at the end.
+type Origins = HashMap<Origin, Vec<Idle>>;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Origin(Scheme, Authority);
+
+struct Idle {
+    sender: Sender,
+    since: Instant,
+}
+
+/// A connection whose answer is being read.
+pub(crate) struct Busy {
+    origin: Origin,
+    sender: Sender,
+}
+
+impl Pool {
+    pub(crate) fn new(connector: Connector, idle_timeout: Duration, idle_max: usize) -> Self {
+        Self {
+            connector,
+            idle_timeout,
+            idle_max,
+            origins: Arc::default(),
+        }
+    }
+
+    /// Sends `request` once. The connection is to be [kept](Self::keep) when the answer has been read whole.
+    ///
+    /// # Errors
+    /// [`NoAnswer::NotSent`] only if not a byte of it was written.
+    pub(crate) async fn send(
+        &self,
+        mut request: Box<Request<Full<Bytes>>>,
+    ) -> Result<(Response<Incoming>, Busy), NoAnswer> {
+        let origin = to_origin_form(&mut request)?;
+        // Each turn takes an idle connection out of the list, so there is an end to them.
+        while let Some(mut sender) = self.take(&origin) {
+            if sender.ready().await.is_err() {
+                continue; // the provider has closed it
+            }
+            match sender.try_send_request(*request).await {
+                Ok(response) => return Ok((response, Busy { origin, sender })),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = Box::new(unsent),
+                    None => return Err(NoAnswer::Unknown("connection_lost")),
+                },
+            }
+        }
+        // Boxed, because it is rare and large: a request's future is moved about for every message.
+        let mut sender = Box::pin(self.connect(&origin)).await?;
+        match sender.try_send_request(*request).await {
+            Ok(response) => Ok((response, Busy { origin, sender })),
+            Err(error) if error.message().is_some() => Err(NoAnswer::NotSent("connect")),
+            Err(_) => Err(NoAnswer::Unknown("connection_lost")),
+        }
+    }
+
+    /// Keeps a connection for the next request.
+    pub(crate) fn keep(&self, Busy { origin, sender }: Busy) {
+        if sender.is_closed() {
+            return;
+        }
+        let idle = Idle {
+            sender,
+            since: Instant::now(),
+        };
+        let mut origins = lock(&self.origins);
+        match origins.entry(origin) {
+            Entry::Occupied(mut known) => {
+                if known.get().len() < self.idle_max {
+                    known.get_mut().push(idle);
+                }
+            }
+            Entry::Vacant(new) => {
+                let sweep = sweep(
+                    Arc::downgrade(&self.origins),
+                    new.key().clone(),
+                    self.idle_timeout,
+                );
+                tokio::spawn(sweep);
+                new.insert(vec![idle]);
+            }
+        }
+    }
+
+    fn take(&self, origin: &Origin) -> Option<Sender> {
+        let mut origins = lock(&self.origins);
+        let Idle { sender, since } = origins.get_mut(origin)?.pop()?;
+        (since.elapsed() < self.idle_timeout).then_some(sender)
+    }
+
+    async fn connect(&self, Origin(scheme, authority): &Origin) -> Result<Sender, NoAnswer> {
+        let failed = |_| NoAnswer::NotSent("connect");
+        let to = Uri::builder()
+            .scheme(scheme.clone())
+            .authority(authority.clone())
+            .path_and_query(PathAndQuery::from_static("/"))
+            .build();
+        let stream = self.connector.connect(to.map_err(|_| BAD_URL)?).await;
+        let (sender, connection) = handshake(stream.map_err(failed)?)
+            .await
+            .map_err(|_| NoAnswer::NotSent("connect"))?;
+        // It ends when the provider closes it or its sender is dropped; what it met, its request hears.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+const BAD_URL: NoAnswer = NoAnswer::NotSent("bad_url");
+
+/// Makes of a request to an URL what is written to a connection that leads there.
+fn to_origin_form(request: &mut Request<Full<Bytes>>) -> Result<Origin, NoAnswer> {
+    let uri = std::mem::take(request.uri_mut()).into_parts();
+    let (Some(scheme), Some(authority)) = (uri.scheme, uri.authority) else {
+        return Err(BAD_URL);
+    };
+    let path = uri.path_and_query;
+    *request.uri_mut() = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
+    let usual_port = if scheme == Scheme::HTTPS { 443 } else { 80 };
+    let host = match authority.port_u16() {
+        Some(port) if port != usual_port => with_port(authority.host(), port)?,
+        _ => HeaderValue::from_str(authority.host()).map_err(|_| BAD_URL)?,
+    };
+    request.headers_mut().entry(header::HOST).or_insert(host);
+    Ok(Origin(scheme, authority))
+}
+
+fn with_port(host: &str, port: u16) -> Result<HeaderValue, NoAnswer> {
+    HeaderValue::from_maybe_shared(Bytes::from(format!("{host}:{port}"))).map_err(|_| BAD_URL)
+}
+
+/// Closes what has been idle for too long, and ends when nothing is left.
+async fn sweep(origins: Weak<Mutex<Origins>>, origin: Origin, idle_timeout: Duration) {
+    loop {
+        tokio::time::sleep(idle_timeout).await;
+        let Some(origins) = origins.upgrade() else {
+            return;
+        };
+        let mut origins = lock(&origins);
+        let Some(idle) = origins.get_mut(&origin) else {
+            return;
+        };
+        idle.retain(|it| it.since.elapsed() < idle_timeout && !it.sender.is_closed());
+        if idle.is_empty() {
+            origins.remove(&origin);
+            return;
+        }
+    }
+}
+
+fn lock(origins: &Mutex<Origins>) -> std::sync::MutexGuard<'_, Origins> {
+    origins.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// TCP and TLS within one time.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    inner: HttpsConnector<HttpConnector<Resolver>>,
+    timeout: Duration,
+}
+
+impl Connector {
+    pub(crate) fn new(inner: HttpsConnector<HttpConnector<Resolver>>, timeout: Duration) -> Self {
+        Self { inner, timeout }
+    }
+
+    async fn connect(&self, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpStream>>, BoxError> {
+        let mut inner = self.inner.clone();
+        timeout(self.timeout, async {
+            std::future::poll_fn(|context| inner.poll_ready(context)).await?;
+            inner.call(to).await
+        })
+        .await?
+    }
+}

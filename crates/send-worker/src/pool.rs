@@ -218,3 +218,181 @@ impl Connector {
         .await?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use http_body_util::BodyExt;
+    use hyper_rustls::HttpsConnectorBuilder;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// What a provider does with a request.
+    #[derive(Clone, Copy)]
+    enum Then {
+        Answer,
+        AnswerAndClose,
+        Close,
+    }
+
+    #[derive(Default)]
+    struct Seen {
+        connections: AtomicUsize,
+        open: AtomicUsize,
+        requests: Mutex<Vec<String>>,
+    }
+
+    impl Seen {
+        fn requests(&self) -> Vec<String> {
+            self.requests
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        }
+    }
+
+    async fn provider(then: Then) -> (String, Arc<Seen>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/v1/send?x=1", listener.local_addr().expect("it"));
+        let seen = Arc::new(Seen::default());
+        let counts = seen.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counts.connections.fetch_add(1, SeqCst);
+                counts.open.fetch_add(1, SeqCst);
+                let counts = counts.clone();
+                tokio::spawn(async move {
+                    serve(stream, then, &counts).await;
+                    counts.open.fetch_sub(1, SeqCst);
+                });
+            }
+        });
+        (url, seen)
+    }
+
+    async fn serve(mut stream: TcpStream, then: Then, seen: &Seen) {
+        let mut read = Vec::new();
+        loop {
+            while !read.ends_with(b"\r\n\r\nbody") {
+                match stream.read_buf(&mut read).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(_) => {}
+                }
+            }
+            let request = String::from_utf8_lossy(&read).into_owned();
+            read.clear();
+            seen.requests
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(request);
+            if matches!(then, Then::Close) {
+                return;
+            }
+            let answer = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nok";
+            if stream.write_all(answer).await.is_err() || matches!(then, Then::AnswerAndClose) {
+                return;
+            }
+        }
+    }
+
+    fn pool(idle_timeout: Duration) -> Pool {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver {
+            allow_private_hosts: true,
+        });
+        tcp.enforce_http(false);
+        let tls = HttpsConnectorBuilder::new()
+            .try_with_platform_verifier()
+            .expect("roots")
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        Pool::new(
+            Connector::new(tls, Duration::from_secs(5)),
+            idle_timeout,
+            10,
+        )
+    }
+
+    async fn post(pool: &Pool, url: &str) -> Result<Bytes, NoAnswer> {
+        let request = Request::post(url).body(Full::from("body")).expect("valid");
+        let (answer, busy) = pool.send(Box::new(request)).await?;
+        let body = answer.into_body().collect().await.expect("whole");
+        pool.keep(busy);
+        Ok(body.to_bytes())
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_connection_serves_one_request_after_the_other() {
+        let (url, seen) = provider(Then::Answer).await;
+        let pool = pool(LONG);
+        for _ in 0..20 {
+            assert_eq!(post(&pool, &url).await, Ok(Bytes::from("ok")));
+        }
+        assert_eq!(seen.connections.load(SeqCst), 1);
+        let requests = seen.requests();
+        assert_eq!(requests.len(), 20);
+        let host = url.split('/').nth(2).expect("a host");
+        assert!(
+            requests[0].starts_with("POST /v1/send?x=1 HTTP/1.1\r\n"),
+            "{}",
+            requests[0]
+        );
+        assert!(
+            requests[0].contains(&format!("host: {host}\r\n")),
+            "{}",
+            requests[0]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_provider_closes_after_each_answer_costs_no_request() {
+        let (url, seen) = provider(Then::AnswerAndClose).await;
+        let pool = pool(LONG);
+        for _ in 0..50 {
+            // Whether the end has been seen before the next request is a race, and must not matter.
+            match post(&pool, &url).await {
+                Ok(_) => {}
+                Err(error) => assert_eq!(error, NoAnswer::Unknown("connection_lost")),
+            }
+        }
+        assert!(seen.requests().len() <= 50, "nothing was sent twice");
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_connection_ends_unanswered_is_in_doubt_and_not_repeated() {
+        let (url, seen) = provider(Then::Close).await;
+        let answer = post(&pool(LONG), &url).await;
+        assert_eq!(answer, Err(NoAnswer::Unknown("connection_lost")));
+        assert_eq!(seen.requests().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_means_not_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("it"));
+        drop(listener);
+        assert_eq!(
+            post(&pool(LONG), &url).await,
+            Err(NoAnswer::NotSent("connect"))
+        );
+    }
+
+    #[tokio::test]
+    async fn what_has_been_idle_for_too_long_is_closed_and_forgotten() {
+        let (url, seen) = provider(Then::Answer).await;
+        let pool = pool(Duration::from_millis(20));
+        post(&pool, &url).await.expect("answered");
+        while seen.open.load(SeqCst) > 0 || !lock(&pool.origins).is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        post(&pool, &url).await.expect("answered");
+        assert_eq!(seen.connections.load(SeqCst), 2);
+    }
+}

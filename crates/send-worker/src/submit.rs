@@ -145,7 +145,7 @@ fn names_private_address(uri: &Uri) -> bool {
 /// what is connected to, so a name that changes its mind between two look-ups gains nothing.
 #[derive(Clone)]
 pub(crate) struct Resolver {
-    allow_private_hosts: bool,
+    pub(crate) allow_private_hosts: bool,
 }
 
 impl Service<Name> for Resolver {

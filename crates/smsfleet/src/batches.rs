@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use message::{
     Batch, BatchId, DistributionId, DoubtPolicy, Method, Msisdn, OrganizationId, Recipient,
-    Timestamp, batch::RECIPIENTS_MAX, number::normalise,
+    Timestamp, Weight, batch::RECIPIENTS_MAX, number::normalise,
 };
 
 /// What all batches of a distribution have in common.
@@ -27,6 +27,8 @@ pub struct Mailing {
     pub on_doubt: DoubtPolicy,
     /// Billable segments a text may have.
     pub max_segments: u8,
+    /// Its share of the connection beside other distributions.
+    pub weight: Option<Weight>,
 }
 
 /// The batches, and what was left out of them.
@@ -106,7 +108,7 @@ impl Mailing {
             expires_at: self.expires_at,
             on_doubt: self.on_doubt,
             max_segments: self.max_segments,
-            weight: None,
+            weight: self.weight,
         })
     }
 }
@@ -125,6 +127,7 @@ mod tests {
             expires_at: None,
             on_doubt: DoubtPolicy::Hold,
             max_segments: 4,
+            weight: Weight::new(20),
         }
     }
 

@@ -7,7 +7,8 @@ use std::{
 
 use anyhow::anyhow;
 use message::{
-    BatchId, DistributionId, DoubtPolicy, MessageState, Method, Timestamp, batch::RECIPIENTS_MAX,
+    BatchId, DistributionId, DoubtPolicy, MessageState, Method, Timestamp, Weight,
+    batch::RECIPIENTS_MAX, weight::InvalidWeight,
 };
 use serde_json::{Value, json};
 
@@ -52,6 +53,9 @@ pub struct Send {
     /// Billable segments a message may have.
     #[arg(long, default_value_t = 4, value_name = "N")]
     max_segments: u8,
+    /// The distribution's share of its connection beside the others that wait there, 1 to 100; 10 if left out.
+    #[arg(long, value_parser = weight, value_name = "N")]
+    weight: Option<Weight>,
     /// Waits until every message has an end.
     #[arg(long)]
     wait: bool,
@@ -67,6 +71,13 @@ pub(crate) fn method(text: &str) -> Result<Method, String> {
 
 fn doubt(text: &str) -> Result<DoubtPolicy, String> {
     serde_json::from_value(text.into()).map_err(|_| "expected hold or resend".to_owned())
+}
+
+fn weight(text: &str) -> Result<Weight, String> {
+    let number: u8 = text.parse().map_err(|_| InvalidWeight.to_string())?;
+    number
+        .try_into()
+        .map_err(|why: InvalidWeight| why.to_string())
 }
 
 impl Send {
@@ -127,6 +138,7 @@ impl Send {
             expires_at: self.expires_in.map(|after| now.plus(after)),
             on_doubt: self.on_doubt,
             max_segments: self.max_segments,
+            weight: self.weight,
         })
     }
 

@@ -96,6 +96,7 @@ fn mailing(audience: &Audience, account: &Account) -> anyhow::Result<Mailing> {
         expires_at: None,
         on_doubt: DoubtPolicy::Hold,
         max_segments: 4,
+        weight: None,
     })
 }
 

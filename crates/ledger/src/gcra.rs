@@ -18,7 +18,7 @@ use std::cmp::Ordering;
 
 use crate::limit::{Lease, LimitState, Slice};
 
-/// The share of a rate that is aimed at. Half a percent is left for what comes late: a token spent
+/// The share of a rate that is aimed at. Half a percent is left for what comes late: a message that arrives
 /// 14 ms after its time then keeps every second below 101 % of the rate.
 const AIM: f64 = 0.995;
 

@@ -18,7 +18,7 @@ pub struct Machine {
     pub kernel: String,
     /// The commit that was built, `+` behind it if files had been changed since.
     pub commit: String,
-    /// Optimised or not.
+    /// The profile that was built: cargo puts its programs into a folder of that name.
     pub build: String,
     /// RabbitMQ's version.
     pub rabbitmq: String,
@@ -45,16 +45,22 @@ impl Machine {
             memory_gb: (kilobytes / 1e5).round() / 10.0,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             commit: commit(),
-            build: if cfg!(debug_assertions) {
-                "debug"
-            } else {
-                "release"
-            }
-            .to_owned(),
+            build: profile().unwrap_or_default(),
             rabbitmq,
             redis,
         }
     }
+}
+
+fn profile() -> Option<String> {
+    let program = std::env::current_exe().ok()?;
+    Some(
+        program
+            .parent()?
+            .file_name()?
+            .to_string_lossy()
+            .into_owned(),
+    )
 }
 
 fn word_behind<'a>(text: &'a str, name: &str) -> &'a str {

@@ -86,7 +86,7 @@ impl Pool {
             match sender.try_send_request(*request).await {
                 Ok(response) => return Ok((response, Busy { origin, sender })),
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = Box::new(unsent),
+                    Some(unsent) => *request = unsent,
                     None => return Err(NoAnswer::Unknown("connection_lost")),
                 },
             }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Measured, columns};
+use crate::machine::Machine;
 use crate::outcome::{Outcome, figure};
 
 const HEAD: &str = "\
@@ -60,8 +61,12 @@ pub(super) fn write(measured: &Measured) -> String {
 }
 
 fn machines(measured: &Measured, text: &mut String) {
-    let mut machines: Vec<_> = measured.outcomes.iter().map(|it| &it.machine).collect();
-    machines.dedup();
+    let mut machines: Vec<&Machine> = Vec::new();
+    for outcome in &measured.outcomes {
+        if !machines.contains(&&outcome.machine) {
+            machines.push(&outcome.machine);
+        }
+    }
     for machine in machines {
         let _ = writeln!(
             text,

@@ -1,6 +1,6 @@
 //! Connections to providers that are kept open between requests. A thread sends all it sends through one
-//! pool, so there is a list per origin and nothing else: hyper-util's pool does more (it races a new
-//! connection against one that may come back, it speaks HTTP/2), and that cost a fifth of a request.
+//! pool, so there is a list per origin and nothing else: hyper-util's pool does more than is wanted (it
+//! races a new connection against one that may come back, repeats by itself, speaks HTTP/2).
 
 use std::{
     collections::{HashMap, hash_map::Entry},
